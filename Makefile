@@ -1,0 +1,58 @@
+# Each target makes .venv by itself; nothing but python3 (3.11 to 3.13) is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+EVENTS ?= 225000
+
+.PHONY: help demo test test-all lint bench data dagster clean lock
+
+help:
+	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
+	@echo "make test      the test suite"
+	@echo "make test-all  the test suite with the long forms of the crash tests"
+	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
+	@echo "make bench     timings, as ratios in one run"
+	@echo "make data      make data/sample anew; EVENTS=10000000 makes data/local/large"
+	@echo "make dagster   the Dagster UI on 127.0.0.1:3000"
+	@echo "make clean     remove .venv, data/local and build leftovers"
+
+demo: .venv/ready
+	@$(BIN)/tailrace demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest -q
+
+test-all: .venv/ready
+	TAILRACE_LONG=1 $(BIN)/python -m pytest -q
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+	$(BIN)/dg check defs
+
+bench: .venv/ready
+	$(BIN)/python -m tests.bench
+
+data: .venv/ready
+	$(BIN)/python data/generate.py --events $(EVENTS) --out $(if $(filter 225000,$(EVENTS)),data/sample,data/local/large)
+
+dagster: .venv/ready
+	DAGSTER_HOME=$(CURDIR)/data/local/dagster $(BIN)/dagster dev -h 127.0.0.1 -m orchestration.definitions
+
+# A new lock after editing pyproject.toml; needs uv.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-strip-extras --no-emit-index-url --no-annotate --no-header --output-file requirements.txt
+
+clean:
+	rm -rf .venv data/local dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "installing into .venv (about a minute, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch .venv/ready
