@@ -1,0 +1,44 @@
+"""The only module that reads the time or sleeps; everything else is handed a Clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as the engine sees it; tests pass their own."""
+
+    def now(self) -> datetime:
+        """Return the current instant, UTC and aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start that never go back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the current instant, UTC and aware."""
+        return datetime.now(UTC)  # noqa: TID251 - the one place that reads the time
+
+    def monotonic(self) -> float:
+        """Return seconds since boot, the same for all processes of the host."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        time.sleep(max(0.0, seconds))  # noqa: TID251 - the one place that sleeps
+
+
+def whole_second(instant: datetime) -> datetime:
+    """Return the instant in UTC without its fraction of a second."""
+    return instant.astimezone(UTC).replace(microsecond=0)

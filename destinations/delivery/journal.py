@@ -1,0 +1,244 @@
+"""The journal of one destination account: what was claimed, what was answered, what is left.
+
+One SQLite file, written with a durable commit before the first byte of a request and again after
+its answer. It holds ranges of a plan's seqs and the rows that failed, never payloads; the queue
+itself is the plan in the warehouse.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from destinations.base import Outcome
+from destinations.clock import Clock
+from destinations.delivery.ranges import Claim
+from destinations.errors import ConfigError
+
+SCHEMA_VERSION = "1"
+_SCHEMA = """
+create table if not exists meta (key text primary key, value text not null);
+create table if not exists claims (
+    claim_id integer primary key, plan_id text not null, seq_from integer not null,
+    seq_to integer not null, attempt integer not null, kind text not null, body_sha256 text,
+    claimed_at real not null, settled_at real, outcome text, http_status integer,
+    exported integer not null default 0);
+create index if not exists claims_of_plan on claims (plan_id, seq_from);
+create table if not exists exceptions (
+    claim_id integer not null, plan_id text not null, seq integer not null, class text not null,
+    code text not null, field text not null, detail text not null, at real not null,
+    exported integer not null default 0, primary key (claim_id, seq));
+create table if not exists budget (name text primary key, tat real not null);
+"""
+
+
+class Receipt(NamedTuple):
+    """A settled claim, ready to be copied to the warehouse."""
+
+    claim_id: int
+    plan_id: str
+    seq_from: int
+    seq_to: int
+    attempt: int
+    outcome: str
+    http_status: int | None
+    settled_at: float
+
+
+class Failure(NamedTuple):
+    """A row that was not delivered, ready to be copied to the warehouse."""
+
+    claim_id: int
+    plan_id: str
+    seq: int
+    status: str
+    code: str
+    field: str
+    detail: str
+    at: float
+
+
+class Journal:
+    """An open journal; see `open_journal`."""
+
+    def __init__(self, con: sqlite3.Connection, clock: Clock) -> None:
+        self._con = con
+        self._clock = clock
+
+    @property
+    def journal_id(self) -> str:
+        """Return the id drawn when the file was made."""
+        return str(self._meta("journal_id"))
+
+    def _meta(self, key: str) -> str | None:
+        found = self._con.execute("select value from meta where key = ?", [key]).fetchone()
+        return found[0] if found else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock, shared with the other processes of the host."""
+        self._con.execute("begin immediate")
+        try:
+            yield self._con
+        except BaseException:
+            self._con.execute("rollback")
+            raise
+        self._con.execute("commit")
+
+    def claim(self, plan_id: str, seq_from: int, seq_to: int, kind: str, sha256: str) -> int:
+        """Record that these rows are about to be sent; returns the claim's id."""
+        with self.transaction() as con:
+            (attempt,) = con.execute(
+                "select coalesce(max(attempt), 0) + 1 from claims "
+                "where plan_id = ? and seq_from <= ? and seq_to >= ?",
+                [plan_id, seq_to, seq_from],
+            ).fetchone()
+            cursor = con.execute(
+                "insert into claims (plan_id, seq_from, seq_to, attempt, kind, body_sha256, "
+                "claimed_at) values (?, ?, ?, ?, ?, ?, ?)",
+                [plan_id, seq_from, seq_to, attempt, kind, sha256, self._now()],
+            )
+            return int(cursor.lastrowid or 0)
+
+    def settle(
+        self,
+        claim_id: int,
+        outcome: str,
+        http_status: int | None,
+        exceptions: Mapping[int, Outcome] | None = None,
+    ) -> None:
+        """Record what became of a claim, in one commit."""
+        now = self._now()
+        with self.transaction() as con:
+            con.execute(
+                "update claims set outcome = ?, http_status = ?, settled_at = ? where claim_id = ?",
+                [outcome, http_status, now, claim_id],
+            )
+            (plan_id,) = con.execute(
+                "select plan_id from claims where claim_id = ?", [claim_id]
+            ).fetchone()
+            con.executemany(
+                "insert or replace into exceptions "
+                "(claim_id, plan_id, seq, class, code, field, detail, at) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (claim_id, plan_id, seq, o.status.value, o.code, o.field, o.detail, now)
+                    for seq, o in (exceptions or {}).items()
+                ],
+            )
+
+    def claims(self, plan_id: str) -> list[Claim]:
+        """Return every claim of a plan."""
+        found = self._con.execute(
+            "select claim_id, seq_from, seq_to, attempt, kind, outcome from claims "
+            "where plan_id = ?",
+            [plan_id],
+        )
+        return [Claim(*row) for row in found]
+
+    def unexported(self) -> tuple[list[Receipt], list[Failure]]:
+        """Return what the warehouse has not been told yet, as of one instant."""
+        self._con.execute("begin")
+        try:
+            receipts = self._con.execute(
+                "select claim_id, plan_id, seq_from, seq_to, attempt, outcome, http_status, "
+                "settled_at from claims where settled_at is not null and exported = 0"
+            ).fetchall()
+            failures = self._con.execute(
+                "select claim_id, plan_id, seq, class, code, field, detail, at from exceptions "
+                "where exported = 0"
+            ).fetchall()
+        finally:
+            self._con.execute("commit")
+        return [Receipt(*row) for row in receipts], [Failure(*row) for row in failures]
+
+    def mark_exported(self, receipts: list[Receipt], failures: list[Failure]) -> None:
+        """Record that the warehouse has these."""
+        with self.transaction() as con:
+            con.executemany(
+                "update claims set exported = 1 where claim_id = ?",
+                [(receipt.claim_id,) for receipt in receipts],
+            )
+            con.executemany(
+                "update exceptions set exported = 1 where claim_id = ? and seq = ?",
+                [(failure.claim_id, failure.seq) for failure in failures],
+            )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._con.close()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def open_journal(
+    path: Path, *, warehouse_id: str, known_id: str | None, clock: Clock, new: bool = False
+) -> Journal:
+    """Open the journal of a destination, making it on first use.
+
+    Args:
+        path: the file; its directory is made with mode 0700, the file with 0600.
+        warehouse_id: the warehouse whose plans it may hold.
+        known_id: the journal's id as the warehouse remembers it, None before first use.
+        clock: gives the time of claims.
+        new: move whatever is there aside and begin a new journal.
+
+    Raises:
+        ConfigError: the journal is lost, or belongs to another warehouse; says what to do.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if new and path.exists():
+        _move_aside(path, f"{clock.now():%Y%m%dT%H%M%S}")
+    if not path.exists() and known_id is not None and not new:
+        raise ConfigError(
+            f"the journal {path.name} is gone: it says what was sent and not yet recorded. "
+            "Restore it, or begin a new one with --new-journal (rows in flight are sent again: "
+            "duplicates are possible, loss is not)",
+            file=path.name,
+        )
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+    con.execute("pragma journal_mode = wal")
+    con.execute("pragma synchronous = full")
+    con.execute("pragma secure_delete = on")
+    con.executescript(_SCHEMA)
+    con.executemany(
+        "insert or ignore into meta values (?, ?)",
+        [
+            ("schema_version", SCHEMA_VERSION),
+            ("journal_id", uuid4().hex),
+            ("warehouse_id", warehouse_id),
+        ],
+    )
+    journal = Journal(con, clock)
+    try:
+        _check_owner(journal, path, warehouse_id, None if new else known_id)
+    except ConfigError:
+        journal.close()
+        raise
+    return journal
+
+
+def _check_owner(journal: Journal, path: Path, warehouse_id: str, known_id: str | None) -> None:
+    foreign = journal._meta("warehouse_id") != warehouse_id
+    replaced = known_id is not None and journal.journal_id != known_id
+    if foreign or replaced:
+        why = "belongs to another warehouse" if foreign else "is not the one this warehouse used"
+        raise ConfigError(
+            f"the journal {path.name} {why}. Point TAILRACE_STATE_DIR at the right "
+            "directory, or begin a new journal with --new-journal (the old file is kept aside)",
+            file=path.name,
+        )
+
+
+def _move_aside(path: Path, stamp: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(path.with_name(f"{path.stem}.{stamp}{path.suffix}{suffix}"))

@@ -1,0 +1,192 @@
+"""The only loop: spans of a plan to requests, one after the other, each claimed and settled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from destinations.base import (
+    UNREADABLE,
+    Context,
+    Destination,
+    Endpoint,
+    FollowUp,
+    Kind,
+    Outcome,
+    Outcomes,
+    Request,
+    Response,
+    Row,
+    Status,
+)
+from destinations.clock import Clock
+from destinations.delivery import policy
+from destinations.delivery.batcher import batches
+from destinations.delivery.journal import Journal
+from destinations.delivery.limiter import Limiter
+from destinations.delivery.policy import Verdict
+from destinations.delivery.ranges import pending
+from destinations.delivery.transport import Failed, Transport
+
+Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Row]]]]
+"""Yields the rows of a range of seqs, in order, as runs of one kind."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run of the sender did; counts of rows come from the warehouse, not from here."""
+
+    calls: int = 0
+    retried: int = 0
+    rows: int = 0
+    throttled_s: float = 0.0
+    warnings: dict[str, int] = field(default_factory=dict)
+
+
+class Incomplete(Exception):  # noqa: N818 - an ending, not a mistake
+    """The destination is not answering: what is left waits for the next run."""
+
+
+class Stopped(Exception):  # noqa: N818 - an ending, not a mistake
+    """The destination refuses the account or the route; no row was rejected for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Delivers the ops of one plan over one account."""
+
+    destination: Destination
+    context: Context
+    journal: Journal
+    limiter: Limiter
+    transport: Transport
+    clock: Clock
+    random: Random
+    endpoints: Mapping[Kind, Endpoint]
+    after_request: Callable[[Tally], None]
+
+    def send(self, plan_id: str, last_seq: int, read: Read, tally: Tally) -> None:
+        """Send what the journal does not know to be settled.
+
+        Raises:
+            Incomplete: the destination is down or asks for a long pause; the next run resumes.
+            Stopped: the destination refused the account or the route.
+        """
+        for span in pending(last_seq, self.journal.claims(plan_id)):
+            for kind, rows in read(span.seq_from, span.seq_to):
+                whole = [list(rows)] if span.claimed else batches(rows, self.endpoints[kind])
+                for batch in whole:
+                    self._deliver(plan_id, kind, batch, tally)
+
+    def _deliver(self, plan_id: str, kind: Kind, rows: Sequence[Row], tally: Tally) -> None:
+        request = self.destination.encode(kind, rows, self.context)
+        claim = self.journal.claim(
+            plan_id, rows[0].seq, rows[-1].seq, kind, hashlib.sha256(request.body).hexdigest()
+        )
+        if len(rows) == 1 and len(request.body) > self.endpoints[kind].max_bytes:
+            self.journal.settle(
+                claim, "delivered", None, {rows[0].seq: Outcome(Status.REJECTED, "too_large")}
+            )
+            return
+        response = self._answer(claim, kind, request, tally)
+        self._settle(plan_id, claim, kind, rows, response, tally)
+
+    def _answer(self, claim: int, kind: Kind, request: Request, tally: Tally) -> Response:
+        """Return an answer that the connector can read, repeating the same bytes until then."""
+        endpoint = self.endpoints[kind]
+        attempt = 0
+        while True:
+            tally.throttled_s += self.limiter.acquire(endpoint.path, endpoint)
+            tally.calls += 1
+            answer = self.transport.send(request, timeout=endpoint.timeout)
+            if isinstance(answer, Failed):
+                what, reason = Verdict.RETRY, answer.reason
+            else:
+                what, reason = policy.verdict(answer.status), f"HTTP {answer.status}"
+                if what is Verdict.READ:
+                    return answer
+            status = None if isinstance(answer, Failed) else answer.status
+            if what is Verdict.STOP:
+                self.journal.settle(claim, "refused", status)
+                raise Stopped(f"{endpoint.path} answered {reason}")
+            tally.retried += 1
+            attempt += what is Verdict.RETRY
+            wait = self._wait(answer, attempt)
+            if attempt >= policy.MAX_ATTEMPTS or wait > policy.LONGEST_WAIT:
+                self.journal.settle(claim, "retry", status)
+                raise Incomplete(f"{endpoint.path}: {reason}, {attempt} attempts")
+            tally.throttled_s += wait if what is Verdict.THROTTLED else 0.0
+            self.clock.sleep(wait)
+
+    def _wait(self, answer: Response | Failed, attempt: int) -> float:
+        if isinstance(answer, Response):
+            told = policy.retry_after(answer.headers, self.clock.now())
+            told = told if told is not None else self.destination.pause(answer)
+            if told is not None:
+                return told
+        return policy.backoff(attempt, self.random.random())
+
+    def _settle(
+        self,
+        plan_id: str,
+        claim: int,
+        kind: Kind,
+        rows: Sequence[Row],
+        response: Response,
+        tally: Tally,
+    ) -> None:
+        outcomes = self._read(claim, kind, rows, response, tally)
+        ok = 200 <= response.status < 300
+        if outcomes.rest.code == UNREADABLE and ok:
+            self.journal.settle(claim, "retry", response.status)
+            raise Incomplete(f"{self.endpoints[kind].path}: an answer that cannot be read")
+        unknown = [row for row in rows if outcomes.of(row.seq).status is Status.UNKNOWN]
+        if not unknown or len(rows) == 1:
+            exceptions = dict(outcomes.exceptions)
+            if unknown:
+                exceptions[rows[0].seq] = _blame(outcomes.of(rows[0].seq), response.status)
+            elif outcomes.rest.status is not Status.DELIVERED:
+                exceptions = {row.seq: outcomes.of(row.seq) for row in rows}
+            self.journal.settle(claim, "delivered", response.status, exceptions)
+            tally.rows += len(rows)
+            _add(tally.warnings, outcomes.warnings)
+            self.after_request(tally)
+            return
+        self.journal.settle(claim, "split", response.status)
+        tally.retried += 1
+        for part in halves(rows):
+            self._deliver(plan_id, kind, part, tally)
+
+    def _read(
+        self, claim: int, kind: Kind, rows: Sequence[Row], response: Response, tally: Tally
+    ) -> Outcomes:
+        outcomes = self.destination.decode(kind, rows, response)
+        while isinstance(outcomes, FollowUp):
+            self.clock.sleep(outcomes.seconds)
+            response = self._answer(claim, kind, outcomes.request, tally)
+            outcomes = self.destination.decode(kind, rows, response)
+        return outcomes
+
+
+def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Split a request in two, so that the row at fault ends up alone."""
+    middle = len(rows) // 2
+    return [rows[:middle], rows[middle:]]
+
+
+def _blame(outcome: Outcome, status: int) -> Outcome:
+    """Turn an unexplained answer about a single row into that row's outcome."""
+    permanent = 400 <= status < 500
+    return Outcome(
+        Status.REJECTED if permanent else Status.LATER,
+        outcome.code or f"http_{status}",
+        outcome.field,
+        outcome.detail,
+    )
+
+
+def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count

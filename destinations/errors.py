@@ -1,0 +1,79 @@
+"""What can go wrong, in words for the person who has to fix it.
+
+TailraceError            exit 1
++-- ConfigError          exit 2: a file, key, flag or environment variable is wrong
++-- DataError            exit 1: the warehouse or a file holds something unusable
++-- LockedError          exit 1: somebody else holds what this run needs
++-- DeliveryStopped      exit 1: the destination refused us as a whole; no row is to blame
+
+Rows that a destination refuses are data (`destinations.base.Outcome`), never exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class TailraceError(Exception):
+    """Root of every expected error; the message is one a person can act on.
+
+    Args:
+        message: what is wrong and what to do, without secrets or personal data.
+        file: the file that holds the mistake, if a file does.
+        key: the key, column or flag inside it.
+        accepted: the values that would have been right.
+    """
+
+    kind = "error"
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        accepted: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = file
+        self.key = key
+        self.accepted = tuple(accepted)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the shape printed under `error` by `--json`."""
+        shape: dict[str, object] = {
+            "kind": self.kind,
+            "message": self.message,
+            "file": self.file,
+            "key": self.key,
+        }
+        if self.accepted:
+            shape["accepted"] = list(self.accepted)
+        return shape
+
+
+class ConfigError(TailraceError):
+    """A file, key, flag or environment variable is wrong; nothing was done."""
+
+    kind = "config"
+    exit_code = 2
+
+
+class DataError(TailraceError):
+    """The warehouse or an input file holds something that cannot be used."""
+
+    kind = "data"
+
+
+class LockedError(TailraceError):
+    """Another process holds the warehouse, an audience or a sync."""
+
+    kind = "locked"
+
+
+class DeliveryStopped(TailraceError):
+    """The destination refused the account or the route (401, 403, redirect)."""
+
+    kind = "delivery"
