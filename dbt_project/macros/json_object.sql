@@ -1,0 +1,11 @@
+{#- A JSON column made safe to read keys from: anything but an object becomes {}. -#}
+{%- macro json_object(column) -%}
+    {{- return(adapter.dispatch('json_object', 'tailrace')(column)) -}}
+{%- endmacro -%}
+
+{%- macro duckdb__json_object(column) -%}
+    case
+        when json_type(try_cast({{ column }} as json)) = 'OBJECT' then try_cast({{ column }} as json)
+        else cast('{}' as json)
+    end
+{%- endmacro -%}

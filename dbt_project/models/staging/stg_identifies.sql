@@ -1,0 +1,17 @@
+with source as (select * from {{ source('raw', 'identifies') }})
+
+select
+    coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
+    nullif(message_id, '') as message_id,
+    nullif(trim(user_id), '') as user_id,
+    nullif(trim(anonymous_id), '') as anonymous_id,
+    nullif(lower(trim(email)), '') as email,
+    nullif(trim(phone), '') as phone,
+    nullif(trim(country), '') as country,
+    nullif(trim(region), '') as region,
+    nullif(trim(time_zone), '') as time_zone,
+    nullif(trim(plan), '') as plan,
+    signup_at,
+    coalesce("timestamp", received_at) as occurred_at,
+    coalesce(received_at, "timestamp") as received_at
+from source

@@ -1,0 +1,16 @@
+with source as (select * from {{ source('raw', 'pages') }})
+
+select
+    coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
+    nullif(message_id, '') as message_id,
+    nullif(trim(user_id), '') as user_id,
+    nullif(trim(anonymous_id), '') as anonymous_id,
+    nullif(trim(name), '') as name,
+    path,
+    url,
+    title,
+    referrer,
+    {{ json_object('properties') }} as properties,
+    coalesce("timestamp", received_at) as occurred_at,
+    coalesce(received_at, "timestamp") as received_at
+from source

@@ -1,0 +1,83 @@
+with profiles as (select * from {{ ref('user_profile') }}),
+
+activity as (select * from {{ ref('user_activity') }}),
+
+use_cases as (select * from {{ ref('user_use_case') }}),
+
+primary_emails as (
+    select
+        user_id,
+        email
+    from {{ ref('user_emails') }}
+    where is_primary
+),
+
+-- known by an identify, by an event, or by both
+users as (
+    select user_id from profiles
+    union
+    select user_id from activity
+),
+
+combined as (
+    select
+        users.user_id,
+        primary_emails.email,
+        profiles.phone,
+        profiles.country,
+        profiles.region,
+        profiles.time_zone,
+        profiles.plan,
+        least(profiles.first_identified_at, activity.first_event_at) as first_seen_at,
+        profiles.signup_at,
+        activity.last_session_at,
+        coalesce(activity.sessions_30d, 0) as sessions_30d,
+        coalesce(activity.sessions_90d, 0) as sessions_90d,
+        coalesce(activity.sessions_total, 0) as sessions_total,
+        coalesce(activity.features_used_30d, 0) as features_used_30d,
+        coalesce(activity.unique_feature_count, 0) as unique_feature_count,
+        coalesce(activity.features_adopted, cast('[]' as json)) as features_adopted,
+        coalesce(activity.exports_total, 0) as exports_total,
+        coalesce(activity.onboarding_completed, false) as onboarding_completed,
+        coalesce(activity.onboarding_steps_completed, 0) as onboarding_steps_completed,
+        use_cases.primary_use_case,
+        coalesce(activity.orders_total, 0) as orders_total,
+        cast(coalesce(activity.revenue_total, 0) as double) as revenue_total,
+        activity.last_order_at
+    from users
+    left join profiles on users.user_id = profiles.user_id
+    left join activity on users.user_id = activity.user_id
+    left join use_cases on users.user_id = use_cases.user_id
+    left join primary_emails on users.user_id = primary_emails.user_id
+)
+
+select
+    user_id,
+    email,
+    phone,
+    country,
+    region,
+    time_zone,
+    plan,
+    first_seen_at,
+    signup_at,
+    {{ days_since('coalesce(signup_at, first_seen_at)') }} as account_age_days,
+    last_session_at,
+    {{ days_since('last_session_at') }} as days_since_last_session,
+    sessions_30d,
+    sessions_90d,
+    sessions_total,
+    features_used_30d,
+    unique_feature_count,
+    features_adopted,
+    exports_total,
+    onboarding_completed,
+    case
+        when onboarding_completed then 100.0
+        else least(100.0 * onboarding_steps_completed / {{ var('onboarding_steps') }}, 100.0)
+    end as onboarding_completion_percentage,
+    primary_use_case,
+    orders_total,
+    revenue_total,
+    last_order_at
+from combined

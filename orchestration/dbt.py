@@ -1,0 +1,245 @@
+"""Runs dbt inside this process: a subprocess costs seconds, the runner a fraction of one.
+
+dbt writes to its own log file and never to stdout, which belongs to `--json`. When a call returns,
+the warehouse's file is free for other processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from destinations.clock import whole_second
+from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+Verb = Literal["run", "build", "test", "compile"]
+NOT_IN_PRODUCTION = ("resource_type:unit_test", "resource_type:exposure")
+_FAILED = frozenset({"error", "fail", "runtime error", "skipped"})
+
+
+@dataclass(frozen=True, slots=True)
+class DbtPaths:
+    """Where the dbt project is; the words mean what they mean in dbt.
+
+    `target_path` holds dbt's artifacts and its partial-parse state, `target` inside the project
+    unless given.
+    """
+
+    project_dir: Path
+    profiles_dir: Path
+    target: str | None = None
+    target_path: Path | None = None
+
+    @property
+    def artifacts(self) -> Path:
+        """Return the folder dbt writes manifest.json to."""
+        return self.target_path or self.project_dir / "target"
+
+    def flags(self) -> list[str]:
+        """Return the command-line flags that select this project."""
+        chosen = [
+            *("--project-dir", str(self.project_dir)),
+            *("--profiles-dir", str(self.profiles_dir)),
+            *("--target-path", str(self.artifacts.resolve())),
+            *("--log-path", str(self.artifacts.resolve() / "logs")),
+        ]
+        return [*chosen, "--target", self.target] if self.target else chosen
+
+
+@dataclass(frozen=True, slots=True)
+class DbtNode:
+    """How a model, test, seed, snapshot (or failed hook) went; `status` is dbt's own word."""
+
+    name: str
+    resource_type: str
+    status: str
+    message: str
+    seconds: float
+    file: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether its result cannot be used: it failed, or what it needs did."""
+        return self.status in _FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class DbtRun:
+    """One invocation; `build_id` is its key in `tailrace.builds`."""
+
+    build_id: str
+    success: bool
+    seconds: float
+    nodes: tuple[DbtNode, ...]
+
+    @property
+    def failures(self) -> tuple[DbtNode, ...]:
+        """Return the nodes that failed or were skipped because of one that did."""
+        return tuple(node for node in self.nodes if node.failed)
+
+
+def run_dbt(
+    paths: DbtPaths,
+    verb: Verb,
+    *,
+    as_of: datetime | None,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = NOT_IN_PRODUCTION,
+    variables: Mapping[str, str] | None = None,
+    quiet: bool = True,
+) -> DbtRun:
+    """Run dbt and wait; a node that fails is in the result, not an exception.
+
+    Args:
+        paths: the project.
+        verb: what dbt is asked to do.
+        as_of: the instant to answer for; required by run and build, whose only clock it is.
+        select: dbt selectors; all nodes if empty.
+        exclude: dbt selectors to leave out.
+        variables: dbt vars; other vars than last time cost a full parse.
+        quiet: False copies dbt's progress to stderr.
+
+    Raises:
+        ConfigError: the project or profile cannot be read; names the file.
+        LockedError: another process holds the warehouse.
+        DataError: dbt could not connect, or failed outside of a node.
+    """
+    arguments = [verb, *paths.flags(), *_as_of_flags(verb, as_of)]
+    if select:
+        arguments += ["--select", *select]
+    if exclude:
+        arguments += ["--exclude", *exclude]
+    if variables:
+        arguments += ["--vars", json.dumps(dict(variables))]
+    outcome = _invoke(arguments, quiet=quiet)
+    if outcome.exception is not None:
+        raise _explained(outcome.exception, paths)
+    return _as_run(outcome)
+
+
+def manifest(paths: DbtPaths) -> dict[str, Any]:
+    """Return dbt's manifest; parses only if a file of the project is newer than the last one.
+
+    Relation names in it carry the database of the profile it was parsed with.
+
+    Raises:
+        ConfigError: the project or profile cannot be read; names the file.
+    """
+    artifact = paths.artifacts / "manifest.json"
+    if not artifact.exists() or _last_change(paths) >= artifact.stat().st_mtime_ns:
+        outcome = _invoke(["parse", *paths.flags()], quiet=True)
+        if outcome.exception is not None:
+            raise _explained(outcome.exception, paths)
+    parsed: dict[str, Any] = json.loads(artifact.read_text(encoding="utf-8"))
+    return parsed
+
+
+def _as_of_flags(verb: Verb, as_of: datetime | None) -> list[str]:
+    if verb not in ("run", "build"):
+        return []
+    if as_of is None:
+        raise ConfigError(f"dbt {verb} needs an as-of", key="as_of")
+    # the flags take no offset, and unlike --vars do not force a full parse
+    end = whole_second(as_of).strftime("%Y-%m-%d %H:%M:%S")
+    return ["--event-time-start", "1970-01-01", "--event-time-end", end]
+
+
+def _invoke(arguments: list[str], *, quiet: bool) -> dbtRunnerResult:
+    from dbt.cli.main import dbtRunner
+
+    said = ["--quiet", "--log-level", "none"] if quiet else []
+    # dbt and its plugins warn about each other; none of it is for our user
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        try:
+            return dbtRunner().invoke([*arguments, *said])
+        finally:
+            _release_connections()
+
+
+def _release_connections() -> None:
+    """Close what dbt keeps open for a next call that may never come."""
+    from dbt.adapters import factory
+
+    adapters: Any = factory  # untyped
+    adapters.cleanup_connections()
+    adapters.reset_adapters()
+    # dbt-duckdb keeps its database beyond both calls, and with it the lock on the file
+    duckdb_adapter = sys.modules.get("dbt.adapters.duckdb.connections")
+    environment = duckdb_adapter and duckdb_adapter.DuckDBConnectionManager._ENV
+    if duckdb_adapter and environment:
+        environment.close()
+        duckdb_adapter.DuckDBConnectionManager.close_all_connections()
+
+
+def _as_run(outcome: dbtRunnerResult) -> DbtRun:
+    from dbt_common.invocation import get_invocation_id
+
+    result: Any = outcome.result
+    if not hasattr(result, "results"):
+        return DbtRun(get_invocation_id(), outcome.success, 0.0, ())
+    nodes = tuple(
+        DbtNode(
+            name=one.node.name,
+            resource_type=str(one.node.resource_type),
+            status=str(one.status),
+            message=(one.message or "").strip(),
+            seconds=one.execution_time,
+            file=one.node.original_file_path,
+        )
+        for one in result.results
+        if one.node.resource_type != "operation" or str(one.status) in _FAILED
+    )
+    return DbtRun(get_invocation_id(), outcome.success, result.elapsed_time, nodes)
+
+
+def _explained(error: BaseException, paths: DbtPaths) -> TailraceError:
+    """Return what dbt said as an error of ours, with the file it is about."""
+    from dbt.cli.exceptions import DbtUsageException
+    from dbt_common.exceptions import DbtBaseException, DbtDatabaseError
+
+    said = str(error).strip()
+    if isinstance(error, DbtUsageException):
+        return ConfigError(said)
+    if "Could not set lock on file" in said:
+        return LockedError(f"another process holds the warehouse: {said}")
+    # before any node runs, plain runtime errors come from opening the connection
+    connecting = isinstance(error, DbtDatabaseError) or type(error).__name__ == "DbtRuntimeError"
+    if connecting or not isinstance(error, DbtBaseException):
+        return DataError(f"dbt could not use the warehouse: {said}")
+    return ConfigError(said, file=_file_at_fault(error, said, paths))
+
+
+def _file_at_fault(error: BaseException, said: str, paths: DbtPaths) -> str:
+    node_file = getattr(getattr(error, "node", None), "original_file_path", None)
+    if node_file:
+        return str(node_file)
+    if named := re.search(r"\(([^()\s]+\.(?:sql|yml|csv))\)|Error reading \w+: (\S+)", said):
+        return next(group for group in named.groups() if group)
+    if type(error).__name__ in ("DbtProfileError", "EnvVarMissingError") or "profile" in said:
+        return str(paths.profiles_dir / "profiles.yml")
+    return str(paths.project_dir / "dbt_project.yml")
+
+
+def _last_change(paths: DbtPaths) -> int:
+    return max(path.stat().st_mtime_ns for path in _watched(paths))
+
+
+def _watched(paths: DbtPaths) -> Iterator[Path]:
+    """Yield what a parse depends on; folders too, since removing a file touches only them."""
+    yield from paths.project_dir.glob("*.yml")
+    yield from paths.profiles_dir.glob("profiles.yml")
+    for folder in ("models", "macros", "seeds", "snapshots", "tests", "analyses"):
+        yield from paths.project_dir.glob(folder)
+        yield from paths.project_dir.glob(f"{folder}/**/*")

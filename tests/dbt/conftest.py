@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from destinations.clock import SystemClock
+from orchestration.dbt import DbtPaths, DbtRun, run_dbt
+from orchestration.warehouse.duckdb import open_duckdb
+from orchestration.warehouse.raw import create_raw
+from orchestration.warehouse.schema import create_tables
+from tests.dbt.random_logs import random_logs
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "dbt_project"
+SAMPLE = ROOT / "data" / "sample"
+AS_OFS = [datetime(2026, 6, 23, 21, tzinfo=UTC), datetime(2026, 6, 30, 21, tzinfo=UTC)]
+
+
+class Raw:
+    """The raw rows all tests here share, and the warehouse that holds them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        logs = random_logs([as_of.replace(tzinfo=None) for as_of in AS_OFS], populations=120)
+        self.tracks = pd.concat([pd.read_parquet(SAMPLE / "tracks.parquet"), logs[0]])
+        self.identifies = pd.concat([pd.read_parquet(SAMPLE / "identifies.parquet"), logs[1]])
+
+    def rows(self, sql: str) -> pd.DataFrame:
+        with open_duckdb(self.path, clock=SystemClock()) as warehouse:
+            return warehouse.query(sql).to_pandas()
+
+    def fill(self) -> None:
+        with open_duckdb(self.path, clock=SystemClock()) as warehouse:
+            create_raw(warehouse)
+            create_tables(warehouse)
+            warehouse.append("raw.tracks", pa.Table.from_pandas(self.tracks, preserve_index=False))
+            warehouse.append(
+                "raw.identifies", pa.Table.from_pandas(self.identifies, preserve_index=False)
+            )
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raw]:
+    raw = Raw(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
+    raw.fill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRACE_DUCKDB", str(raw.path))
+        yield raw
+
+
+@pytest.fixture(scope="session")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> DbtPaths:
+    return DbtPaths(PROJECT, PROJECT, target_path=tmp_path_factory.mktemp("target"))
+
+
+@pytest.fixture(scope="session")
+def built(raw: Raw, paths: DbtPaths) -> DbtRun:
+    """One build, for the tests that only need some answer to be there."""
+    return run_dbt(paths, "build", as_of=AS_OFS[-1])

@@ -1,0 +1,122 @@
+"""dbt's answers against `tests/oracle.py`, on the sample and on random logs, for every user."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from orchestration.dbt import DbtPaths, run_dbt
+from tests import oracle
+from tests.dbt.conftest import AS_OFS, Raw
+
+AUDIENCES = (
+    "re_engagement",
+    "feature_adoption",
+    "depth_nudge",
+    "order_completed_last_30days",
+)
+
+Rows = tuple[list[oracle.Row], list[oracle.Row]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    as_of: datetime
+    traits: pd.DataFrame
+    emails: pd.DataFrame
+    members: dict[str, pd.DataFrame]
+    expected: pd.DataFrame
+    expected_emails: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def rows(raw: Raw) -> Rows:
+    return oracle.rows_of(raw.tracks), oracle.rows_of(raw.identifies)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(AS_OFS[0], "occurred"), (AS_OFS[1], "occurred"), (AS_OFS[0], "received")],
+    ids=["a week before the end", "the end", "as it was known"],
+)
+def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPaths) -> Answers:
+    as_of, visibility = request.param
+    variables = {} if visibility == "occurred" else {"visibility": visibility}
+    run = run_dbt(paths, "run", as_of=as_of, variables=variables)
+    assert run.success, run.failures
+    naive = as_of.replace(tzinfo=None)
+    known = oracle.known_at(*rows, naive, visibility)
+    return Answers(
+        as_of=naive,
+        traits=raw.rows("from analytics.user_traits").set_index("user_id").sort_index(),
+        emails=raw.rows("from analytics.user_emails"),
+        members={name: raw.rows(f"from analytics.{name}") for name in AUDIENCES},
+        expected=oracle.traits(known),
+        expected_emails=oracle.emails(known),
+    )
+
+
+def plain(values: pd.Series) -> list[object]:
+    """Return comparable Python values; every kind of nothing is None."""
+    return values.astype(object).where(values.notna(), None).tolist()
+
+
+def test_users_are_the_same(answers: Answers) -> None:
+    assert answers.traits.index.tolist() == answers.expected.index.tolist()
+    assert sum(name.startswith("rnd") for name in answers.traits.index) > 300
+    assert sum(not name.startswith("rnd") for name in answers.traits.index) > 1000
+
+
+def test_every_trait_of_every_user_is_the_same(answers: Answers) -> None:
+    found = answers.traits.assign(
+        features_adopted=answers.traits["features_adopted"].map(json.loads)
+    )
+    assert set(found.columns) == set(answers.expected.columns)
+    differences = {
+        column: pairs[:5]
+        for column in found.columns
+        if (
+            pairs := [
+                (user, ours, theirs)
+                for user, ours, theirs in zip(
+                    found.index,
+                    plain(found[column]),
+                    plain(answers.expected[column]),
+                    strict=True,
+                )
+                if ours != theirs
+            ]
+        )
+    }
+    assert differences == {}
+
+
+def test_every_email_is_the_same(answers: Answers) -> None:
+    columns = list(answers.expected_emails.columns)
+    found = answers.emails[columns].sort_values(columns[:2]).astype(object)
+    expected = answers.expected_emails.sort_values(columns[:2]).astype(object)
+    assert found.values.tolist() == expected.values.tolist()
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_members_are_the_same(answers: Answers, audience: str) -> None:
+    members = answers.members[audience].set_index("user_id")
+    expected = oracle.audiences(answers.expected, answers.as_of)[audience]
+    assert members.index.is_unique
+    assert set(members.index) == expected
+    for column in members.columns:
+        traits = answers.traits.loc[members.index, column]
+        assert plain(members[column]) == plain(traits), column
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_the_logs_hold_members_and_others_of_each_kind(answers: Answers, audience: str) -> None:
+    members = set(answers.members[audience]["user_id"])
+    for logs in ("random", "sample"):
+        users = {u for u in answers.traits.index if u.startswith("rnd") == (logs == "random")}
+        assert members & users, logs
+        assert users - members, logs

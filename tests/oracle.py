@@ -1,0 +1,272 @@
+"""Identity, traits and audiences once more, in plain Python from raw rows.
+
+Written from the definitions in words, not from the SQL, so that agreement means something. Slow and
+simple on purpose: one loop per question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+Row = dict[str, Any]
+DAY = timedelta(days=1)
+ONBOARDING_STEPS = 5
+PROFILE = ("phone", "country", "region", "time_zone", "plan", "signup_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known at an instant: deduplicated calls, each event with its user."""
+
+    as_of: datetime
+    identifies: list[Row]
+    events: list[Row]
+
+
+def known_at(
+    tracks: list[Row], identifies: list[Row], as_of: datetime, visibility: str = "occurred"
+) -> Known:
+    """Return the calls of `rows_of(...)` visible at `as_of` (naive UTC)."""
+    calls = first_copies(visible(identifies, as_of, visibility), needs=("user_id",))
+    owner = owners(calls)
+    events = []
+    for event in first_copies(visible(tracks, as_of, visibility), needs=("event",)):
+        user = event["user_id"] or owner.get(event["anonymous_id"])
+        events.append({**event, "user_id": user, "properties": as_object(event["properties"])})
+    return Known(as_of, calls, events)
+
+
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """Return rows with None for every kind of nothing, and a missing time taken from the other."""
+    names = [name for name in frame.columns if name != "context"]
+    columns = [clean(frame[name]) for name in names]
+    rows: list[Row] = [
+        dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)
+    ]
+    for row in rows:
+        row["occurred_at"] = row["timestamp"] or row["received_at"]
+        row["received_at"] = row["received_at"] or row["timestamp"]
+        row["row_id"] = row["id"] or row["message_id"]
+    return rows
+
+
+def clean(column: pd.Series) -> list[Any]:
+    """Return Python values; text without its outer spaces, and no text at all for empty text."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return [None if time is pd.NaT else time for time in column.dt.to_pydatetime()]
+    text = column.astype("str").str.strip(" ")
+    return text.astype(object).where(column.notna() & (text != ""), None).tolist()
+
+
+def visible(rows: Iterable[Row], as_of: datetime, visibility: str) -> list[Row]:
+    """Return the rows that exist as seen from `as_of`."""
+    time = {"occurred": "occurred_at", "received": "received_at"}[visibility]
+    return [row for row in rows if row[time] is not None and row[time] <= as_of]
+
+
+def first_copies(rows: Iterable[Row], needs: tuple[str, ...]) -> list[Row]:
+    """Return one row per message: of its valid copies the one that arrived first."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        somebody = row["user_id"] or row["anonymous_id"]
+        if not (row["row_id"] and somebody and all(row[key] for key in needs)):
+            continue
+        key = row["message_id"] or row["row_id"]
+        if key not in best or arrival(row) < arrival(best[key]):
+            best[key] = row
+    return list(best.values())
+
+
+def arrival(row: Row) -> tuple[datetime, str]:
+    """Return the order in which copies arrive."""
+    return row["received_at"], row["row_id"]
+
+
+def moment(row: Row) -> tuple[datetime, datetime, str]:
+    """Return the order in which calls happen; equal times are decided by arrival."""
+    return row["occurred_at"], *arrival(row)
+
+
+def owners(identifies: Iterable[Row]) -> dict[str, str]:
+    """Return the user of each anonymous id: the first one identified on it."""
+    owner: dict[str, str] = {}
+    for row in sorted(identifies, key=moment):
+        if row["anonymous_id"]:
+            owner.setdefault(row["anonymous_id"], row["user_id"])
+    return owner
+
+
+@cache
+def as_object(text: str | None) -> Mapping[str, Any]:
+    """Return a JSON object; {} for anything else."""
+    value = json.loads(text) if text else {}
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(value: object) -> str | None:
+    """Return a JSON value as text; null and empty are nothing."""
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def amount(value: object) -> Decimal | None:
+    """Return a number, or text that is one, to six decimals; nothing from 10^12 on."""
+    try:
+        number = Decimal(text_of(value) or "none")
+        exact = number.quantize(Decimal("0.000001"), ROUND_HALF_UP)
+    except InvalidOperation:
+        return None
+    return exact if exact.is_finite() and abs(exact) < Decimal(10) ** 12 else None
+
+
+def emails(known: Known) -> pd.DataFrame:
+    """Return one row per user and address: whether primary, first and last seen."""
+    seen: dict[tuple[str, str], list[datetime]] = {}
+    primary: dict[str, str] = {}
+    for row in sorted(known.identifies, key=moment):
+        if row["email"]:
+            address = row["email"].lower()
+            seen.setdefault((row["user_id"], address), []).append(row["occurred_at"])
+            primary[row["user_id"]] = address
+    return pd.DataFrame(
+        [
+            (user, address, primary[user] == address, min(times), max(times))
+            for (user, address), times in seen.items()
+        ],
+        columns=["user_id", "email", "is_primary", "first_seen_at", "last_seen_at"],
+    )
+
+
+def traits(known: Known) -> pd.DataFrame:
+    """Return one row per user known by an identify or an event, indexed by user_id."""
+    calls: dict[str, list[Row]] = {}
+    events: dict[str, list[Row]] = {}
+    for row in known.identifies:
+        calls.setdefault(row["user_id"], []).append(row)
+    for row in known.events:
+        if row["user_id"]:
+            events.setdefault(row["user_id"], []).append(row)
+    rows = []
+    for user in sorted(calls.keys() | events.keys()):
+        mine, theirs = calls.get(user, []), events.get(user, [])
+        first_seen = min(row["occurred_at"] for row in [*mine, *theirs])
+        row = {"user_id": user, **profile(mine), "first_seen_at": first_seen}
+        row["account_age_days"] = days(known.as_of, row["signup_at"] or first_seen)
+        rows.append(
+            {**row, **sessions(theirs, known.as_of), **features(theirs, known.as_of)}
+            | onboarding(theirs)
+            | orders(theirs)
+        )
+    return pd.DataFrame(rows).set_index("user_id")
+
+
+def days(as_of: datetime, then: datetime | None) -> float | None:
+    """Return elapsed decimal days."""
+    return None if then is None else (as_of - then) / DAY
+
+
+def profile(calls: list[Row]) -> Row:
+    """Return the latest known value of each profile field; the e-mail in lower case."""
+    ordered = sorted(calls, key=moment)
+    latest = {key: last(row[key] for row in ordered) for key in (*PROFILE, "email")}
+    return {**latest, "email": latest["email"].lower() if latest["email"] else None}
+
+
+def last(values: Iterable[Any]) -> Any:
+    """Return the last value that is one."""
+    return next((value for value in reversed(list(values)) if value is not None), None)
+
+
+def times(events: list[Row], name: str) -> list[datetime]:
+    """Return when events of that name occurred."""
+    return [row["occurred_at"] for row in events if row["event"] == name]
+
+
+def lately(moments: Iterable[datetime], as_of: datetime, n: int) -> int:
+    """Count what lies after as_of - n days, up to and with as_of."""
+    return sum(as_of - n * DAY < then <= as_of for then in moments)
+
+
+def sessions(events: list[Row], as_of: datetime) -> Row:
+    """Return the session traits."""
+    started = times(events, "Session Started")
+    latest = max(started, default=None)
+    return {
+        "last_session_at": latest,
+        "days_since_last_session": days(as_of, latest),
+        "sessions_30d": lately(started, as_of, 30),
+        "sessions_90d": lately(started, as_of, 90),
+        "sessions_total": len(started),
+    }
+
+
+def features(events: list[Row], as_of: datetime) -> Row:
+    """Return the feature traits."""
+    used = [row["properties"] for row in events if row["event"] == "Feature Used"]
+    names = [text_of(properties.get("feature_name")) for properties in used]
+    adopted = sorted({name for name in names if name})
+    categories = Counter(text_of(properties.get("feature_category")) for properties in used)
+    del categories[None]
+    return {
+        "features_used_30d": lately(times(events, "Feature Used"), as_of, 30),
+        "unique_feature_count": len(adopted),
+        "features_adopted": adopted,
+        "exports_total": names.count("export"),
+        "primary_use_case": min(categories, key=lambda c: (-categories[c], c), default=None),
+    }
+
+
+def onboarding(events: list[Row]) -> Row:
+    """Return the onboarding traits."""
+    completed = bool(times(events, "Onboarding Completed"))
+    steps = {
+        text_of(row["properties"].get("step_id"))
+        for row in events
+        if row["event"] == "Onboarding Step Completed"
+    } - {None}
+    share = 100.0 if completed else min(100.0, 100.0 * len(steps) / ONBOARDING_STEPS)
+    return {"onboarding_completed": completed, "onboarding_completion_percentage": share}
+
+
+def orders(events: list[Row]) -> Row:
+    """Return the order traits."""
+    completed = [row for row in events if row["event"] == "Order Completed"]
+    totals = [amount(row["properties"].get("total")) for row in completed]
+    return {
+        "orders_total": len(completed),
+        "revenue_total": float(sum(total for total in totals if total is not None)),
+        "last_order_at": max((row["occurred_at"] for row in completed), default=None),
+    }
+
+
+def audiences(found: pd.DataFrame, as_of: datetime) -> dict[str, set[str]]:
+    """Return the members of each shipped audience, given `traits(...)`."""
+
+    def where(condition: pd.Series) -> set[str]:
+        return set(found.index[condition.fillna(False).astype(bool)])
+
+    since_order = as_of - pd.to_datetime(found["last_order_at"])
+    return {
+        "re_engagement": where(
+            (found["days_since_last_session"].astype(float) > 7) & (found["sessions_90d"] > 3)
+        ),
+        "feature_adoption": where(
+            found["onboarding_completed"]
+            & (found["unique_feature_count"] < 3)
+            & (found["account_age_days"] > 14)
+        ),
+        "depth_nudge": where((found["exports_total"] == 0) & (found["sessions_total"] > 10)),
+        "order_completed_last_30days": where(
+            (since_order >= timedelta(0)) & (since_order < 30 * DAY)
+        ),
+    }
