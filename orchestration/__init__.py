@@ -1,0 +1,1 @@
+"""Warehouse work and scheduling: what to send, to whom, since when, and what became of it."""

@@ -1,0 +1,191 @@
+"""destinations.yml: the accounts that syncs send to; secrets come from the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from destinations import CONNECTORS, connector
+from destinations.base import Destination, Secret
+from destinations.errors import ConfigError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One entry of destinations.yml, not yet rendered: secrets are read when they are needed."""
+
+    name: str
+    type: str
+    settings: Mapping[str, object]
+    file: Path
+
+
+def read_accounts(project_dir: Path) -> dict[str, Account]:
+    """Read destinations.yml.
+
+    Raises:
+        ConfigError: the file is missing or its shape is wrong.
+    """
+    path = project_dir / "destinations.yml"
+    if not path.exists():
+        raise ConfigError("the project has no destinations.yml", file=str(path))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise ConfigError(f"this is not YAML{line}", file=str(path)) from None
+    if not isinstance(content, dict) or not isinstance(content.get("destinations"), dict):
+        raise ConfigError(
+            "needs a mapping `destinations:` of name to settings",
+            file=str(path),
+            key="destinations",
+        )
+    extra = sorted(set(content) - {"destinations"})
+    if extra:
+        raise ConfigError(
+            "unknown key", file=str(path), key=str(extra[0]), accepted=["destinations"]
+        )
+    return {
+        str(name): _account(str(name), entry, path)
+        for name, entry in content["destinations"].items()
+    }
+
+
+def _account(name: str, entry: object, path: Path) -> Account:
+    where = f"destinations.{name}"
+    if not isinstance(entry, dict):
+        raise ConfigError("needs a mapping of settings", file=str(path), key=where)
+    kind = entry.get("type")
+    if kind not in CONNECTORS:
+        raise ConfigError(
+            f"unknown type {kind!r}", file=str(path), key=f"{where}.type", accepted=CONNECTORS
+        )
+    settings = {str(key): value for key, value in entry.items() if key != "type"}
+    hints = get_type_hints(connector(kind).settings)
+    for key in settings:
+        if key not in hints:
+            raise ConfigError(
+                "unknown key", file=str(path), key=f"{where}.{key}", accepted=["type", *hints]
+            )
+    return Account(name, kind, settings, path)
+
+
+def open_account(
+    account: Account, environment: Mapping[str, str], *, secrets: bool = True
+) -> Destination:
+    """Make the connector of an account.
+
+    Args:
+        account: the entry of destinations.yml.
+        environment: where `env_var()` looks.
+        secrets: whether a secret must be there; a plan needs none.
+
+    Raises:
+        ConfigError: a variable is missing, or a value is not one of those accepted.
+    """
+    made = connector(account.type)
+    hints = get_type_hints(made.settings)
+    values: dict[str, Any] = {}
+    for item in fields(made.settings):
+        where = f"destinations.{account.name}.{item.name}"
+        if item.name in account.settings:
+            need = secrets or hints[item.name] is not Secret
+            raw = rendered(account.settings[item.name], environment, account.file, where, need=need)
+            values[item.name] = _typed(raw, hints[item.name], account.file, where)
+        elif item.default is MISSING and item.default_factory is MISSING:
+            raise ConfigError("this key is missing", file=str(account.file), key=where)
+    destination = made.create(made.settings(**values))
+    _check_url(destination.base_url, account)
+    return destination
+
+
+def rendered(
+    value: object, environment: Mapping[str, str], file: Path, where: str, *, need: bool
+) -> object:
+    """Render `env_var()` in a value of a YAML file.
+
+    Args:
+        value: anything; only strings are rendered.
+        environment: where `env_var()` looks.
+        file: named in errors.
+        where: the key, named in errors.
+        need: whether a variable without a value is an error.
+
+    Raises:
+        ConfigError: a variable is missing, empty or padded, or the expression is not one.
+    """
+    if not isinstance(value, str):
+        return value
+
+    def env_var(name: str, default: str | None = None) -> str:
+        found = environment.get(name, default)
+        if found is not None and found != found.strip():
+            problem = "begins or ends with white space"
+        elif found or not need:
+            return found or ""
+        else:
+            problem = "is not set" if found is None else "is empty"
+        raise ConfigError(f"environment variable {name} {problem}", file=str(file), key=where)
+
+    jinja = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    try:
+        return jinja.from_string(value).render(env_var=env_var)
+    except TemplateError as error:
+        raise ConfigError(
+            f"cannot be rendered: {error.message}",
+            file=str(file),
+            key=where,
+            accepted=["{{ env_var('NAME') }}", "{{ env_var('NAME', 'default') }}"],
+        ) from None
+
+
+def _typed(value: object, hint: Any, file: Path, where: str) -> object:
+    if get_origin(hint) is UnionType or type(None) in get_args(hint):
+        if value in (None, ""):
+            return None
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if hint is Secret and isinstance(value, str):
+        return Secret(value)
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        raise ConfigError(
+            f"unknown value {value!r}", file=str(file), key=where, accepted=get_args(hint)
+        )
+    if hint is bool and str(value).lower() in ("true", "false"):
+        return str(value).lower() == "true"
+    if hint in (int, float) and re.fullmatch(r"\d+(\.\d+)?", str(value)):
+        return hint(str(value))
+    if hint is str and isinstance(value, str):
+        return value
+    names = ["true", "false"] if hint is bool else [getattr(hint, "__name__", str(hint))]
+    raise ConfigError("has the wrong type", file=str(file), key=where, accepted=names)
+
+
+def _check_url(url: str, account: Account) -> None:
+    parts = urlsplit(url)
+    plain = parts.scheme == "http" and parts.hostname in LOOPBACK
+    if (parts.scheme != "https" and not plain) or not parts.hostname or parts.username:
+        raise ConfigError(
+            "must be an https address (http is accepted for 127.0.0.1 only)",
+            file=str(account.file),
+            key=f"destinations.{account.name}.base_url",
+        )
+
+
+def endpoint_name(destination: Destination) -> str:
+    """Return what tells one account's host from another's; ports of this machine do not."""
+    host = urlsplit(destination.base_url).hostname or ""
+    return "loopback" if host in LOOPBACK else host

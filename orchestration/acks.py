@@ -1,0 +1,167 @@
+"""Fold: what the journal knows, copied to the warehouse; then `acked` brought up to date.
+
+Copying anything twice changes nothing: receipts and rejects are replaced by key, and `acked` only
+moves to a higher version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from destinations.delivery.journal import Failure, Journal, Receipt
+from orchestration.warehouse import Warehouse
+
+FINAL = ("delivered", "rejected", "later")
+_RECEIPTS = pa.schema(
+    [
+        ("plan_id", pa.string()),
+        ("seq_from", pa.int64()),
+        ("seq_to", pa.int64()),
+        ("attempt", pa.int32()),
+        ("outcome", pa.string()),
+        ("http_status", pa.int32()),
+        ("settled_at", pa.timestamp("us")),
+    ]
+)
+_FAILURES = pa.schema(
+    [
+        ("plan_id", pa.string()),
+        ("seq", pa.int64()),
+        ("class", pa.string()),
+        ("code", pa.string()),
+        ("field", pa.string()),
+        ("detail", pa.string()),
+        ("rejected_at", pa.timestamp("us")),
+    ]
+)
+
+
+def fold(warehouse: Warehouse, journal: Journal) -> None:
+    """Copy settled claims and failed rows to the warehouse, then update `acked`."""
+    receipts, failures = journal.unexported()
+    if not receipts and not failures:
+        return
+    warehouse.execute(
+        "create or replace temp table tailrace_receipts as "
+        "select * from tailrace.receipts where false"
+    )
+    warehouse.execute(
+        "create or replace temp table tailrace_failures as select plan_id, seq, class, code, "
+        "field, detail, rejected_at from tailrace.rejects where false"
+    )
+    with warehouse.transaction():
+        warehouse.append("tailrace_receipts", _receipt_table(receipts, failures))
+        warehouse.append("tailrace_failures", _failure_table(failures))
+        for statement in (*_COPY_RECEIPTS, *_COPY_REJECTS, *_ACKNOWLEDGE):
+            warehouse.execute(statement)
+    journal.mark_exported(receipts, failures)
+
+
+def _receipt_table(receipts: Sequence[Receipt], failures: Sequence[Failure]) -> pa.Table:
+    """One receipt per claim, and a narrower one of the same attempt per row that failed."""
+    claims = {receipt.claim_id: receipt for receipt in receipts}
+    rows = {(r.plan_id, r.seq_from, r.seq_to, r.attempt): (r.outcome, r) for r in receipts}
+    for failure in failures:
+        claim = claims[failure.claim_id]
+        rows[failure.plan_id, failure.seq, failure.seq, claim.attempt] = (failure.status, claim)
+    return pa.Table.from_pylist(
+        [
+            {
+                "plan_id": plan_id,
+                "seq_from": seq_from,
+                "seq_to": seq_to,
+                "attempt": attempt,
+                "outcome": outcome,
+                "http_status": claim.http_status,
+                "settled_at": _instant(claim.settled_at),
+            }
+            for (plan_id, seq_from, seq_to, attempt), (outcome, claim) in rows.items()
+        ],
+        schema=_RECEIPTS,
+    )
+
+
+def _failure_table(failures: Sequence[Failure]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "plan_id": failure.plan_id,
+                "seq": failure.seq,
+                "class": failure.status,
+                "code": failure.code,
+                "field": failure.field,
+                "detail": failure.detail,
+                "rejected_at": _instant(failure.at),
+            }
+            for failure in failures
+        ],
+        schema=_FAILURES,
+    )
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+_COPY_RECEIPTS = (
+    """
+    delete from tailrace.receipts as r using tailrace_receipts as n
+    where r.plan_id = n.plan_id and r.seq_from = n.seq_from and r.seq_to = n.seq_to
+        and r.attempt = n.attempt
+    """,
+    "insert into tailrace.receipts by name select * from tailrace_receipts",
+)
+
+_COPY_REJECTS = (
+    """
+    create or replace temp table tailrace_new_rejects as
+    select p.sync, o.dest_key, o.op_id, o.plan_id, o.seq, f.class, f.code, f.field, f.detail,
+        o.row_hash, coalesce(j.rejected_at, f.rejected_at) as rejected_at, 'open' as state
+    from tailrace_failures as f
+    inner join tailrace.plans as p on f.plan_id = p.plan_id
+    inner join tailrace.plan_ops as o on f.plan_id = o.plan_id and f.seq = o.seq
+    left join tailrace.rejects as j
+        on j.sync = p.sync and j.dest_key = o.dest_key and j.op_id = o.op_id
+    """,
+    """
+    delete from tailrace.rejects as j using tailrace_new_rejects as n
+    where j.sync = n.sync and j.dest_key = n.dest_key and j.op_id = n.op_id
+    """,
+    "insert into tailrace.rejects by name select * from tailrace_new_rejects",
+)
+
+_ACKNOWLEDGE = (
+    """
+    create or replace temp table tailrace_delivered as
+    select p.sync, o.dest_key, o.user_id, o.op, o.version, o.op_id, o.row_hash, o.occurred_at
+    from tailrace.op_outcomes as r
+    inner join tailrace.plan_ops as o on r.plan_id = o.plan_id and r.seq = o.seq
+    inner join tailrace.plans as p on o.plan_id = p.plan_id
+    where r.outcome = 'delivered'
+        and r.plan_id in (select distinct plan_id from tailrace_receipts)
+    """,
+    """
+    update tailrace.rejects as j set state = 'resolved'
+    from tailrace_delivered as d
+    where j.state = 'open' and j.sync = d.sync and j.op_id = d.op_id
+    """,
+    """
+    create or replace temp table tailrace_acked as
+    select k.* replace (
+        d.user_id as user_id, d.op as op, d.version as version_acked, d.op_id as op_id,
+        d.row_hash as row_hash, d.occurred_at as occurred_at,
+        case when d.version < k.version_issued then k.unsure_until end as unsure_until)
+    from tailrace.acked as k
+    inner join tailrace_delivered as d on k.sync = d.sync and k.dest_key = d.dest_key
+    where d.op <> 'event' and d.version > coalesce(k.version_acked, 0)
+    qualify row_number() over (partition by k.sync, k.dest_key order by d.version desc) = 1
+    """,
+    """
+    delete from tailrace.acked as k using tailrace_acked as n
+    where k.sync = n.sync and k.dest_key = n.dest_key
+    """,
+    "insert into tailrace.acked by name select * from tailrace_acked",
+)

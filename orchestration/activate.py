@@ -1,0 +1,133 @@
+"""The verbs that do the work: build, evaluate, sync, and all three in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from destinations.clock import whole_second
+from destinations.errors import TailraceError
+from orchestration.builds import latest_builds
+from orchestration.dbt import DbtRun, run_dbt
+from orchestration.delivering import SyncRun, failed_run, run_sync
+from orchestration.engine import Engine
+from orchestration.load import require_events
+from orchestration.memberships import Evaluation, evaluate
+from orchestration.project import Audience, Sync
+from orchestration.warehouse import Connect
+from orchestration.warehouse.raw import create_raw
+from orchestration.warehouse.schema import create_tables
+
+BLOCKING = ("failed", "incomplete", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What a run did, start to end."""
+
+    as_of: datetime
+    build: DbtRun
+    evaluations: tuple[Evaluation, ...]
+    syncs: tuple[SyncRun, ...]
+
+
+def prepare(connect: Connect, *, need_events: bool = True) -> None:
+    """Make sure that the engine's and the raw tables exist, and that there is something in them.
+
+    Raises:
+        DataError: the raw tables are empty; names both ways to load.
+    """
+    with connect() as warehouse:
+        create_raw(warehouse)
+        create_tables(warehouse)
+        if need_events:
+            require_events(warehouse)
+
+
+def build(engine: Engine, as_of: datetime | None) -> tuple[datetime, DbtRun]:
+    """Build every dbt model at one as_of (default: now, in whole seconds)."""
+    prepare(engine.connect)
+    instant = whole_second(as_of or engine.clock.now())
+    return instant, run_dbt(engine.dbt, "build", as_of=instant)
+
+
+def evaluate_audiences(
+    engine: Engine, audiences: Iterable[Audience], as_of: datetime | None
+) -> tuple[Evaluation, ...]:
+    """Evaluate audiences at the instant they were built for; one that fails stops no other."""
+    prepare(engine.connect)
+    with engine.connect() as warehouse:
+        builds = latest_builds(warehouse)
+        return tuple(
+            evaluate(warehouse, engine.project, audience, builds, as_of=as_of, clock=engine.clock)
+            for audience in audiences
+        )
+
+
+def check_accounts(engine: Engine, syncs: Iterable[Sync]) -> None:
+    """Open every account once, so that a mistake shows before anything is built or sent.
+
+    Raises:
+        ConfigError: an account or an environment variable is wrong or missing.
+    """
+    for sync in syncs:
+        engine.destination(sync)
+
+
+def run_syncs(engine: Engine, syncs: Iterable[Sync], as_of: datetime | None) -> tuple[SyncRun, ...]:
+    """Run syncs in order; one waits if a sync it comes after did not get through."""
+    chosen = tuple(syncs)
+    check_accounts(engine, chosen)
+    prepare(engine.connect)
+    runs: dict[str, SyncRun] = {}
+    for sync in chosen:
+        blocked = [
+            key for key in sync.options.after if key in runs and runs[key].status in BLOCKING
+        ]
+        if blocked:
+            runs[sync.key] = SyncRun(
+                sync.key,
+                sync.options.destination,
+                "waiting",
+                reasons=[f"comes after {', '.join(blocked)}, which did not get through"],
+            )
+            continue
+        try:
+            runs[sync.key] = run_sync(engine, sync, as_of=as_of)
+        except TailraceError as error:
+            runs[sync.key] = failed_run(sync, error)
+    return tuple(runs.values())
+
+
+def activate(engine: Engine, as_of: datetime | None, *, keep_going: bool = False) -> Activation:
+    """Build, evaluate every audience, run every sync.
+
+    An audience that could not be evaluated stops the run before the first call, unless
+    `keep_going`: then the other audiences are sent and it keeps its last committed answer.
+    """
+    check_accounts(engine, engine.project.syncs)
+    instant, built = build(engine, as_of)
+    evaluations = evaluate_audiences(engine, engine.project.audiences, instant)
+    broken = [evaluation.audience for evaluation in evaluations if evaluation.status == "failed"]
+    if broken and not keep_going:
+        why = f"not sent: {', '.join(broken)} could not be evaluated (--keep-going sends the rest)"
+        syncs = tuple(
+            SyncRun(sync.key, sync.options.destination, "waiting", reasons=[why])
+            for sync in engine.project.syncs
+        )
+    else:
+        syncs = run_syncs(engine, engine.project.syncs, instant)
+    return Activation(instant, built, evaluations, syncs)
+
+
+def exit_code(evaluations: Iterable[Evaluation], runs: Iterable[SyncRun]) -> int:
+    """Return the exit code: 2 configuration, 1 failed, 3 held, 4 incomplete, 0 all well."""
+    listed = list(runs)
+    seen = {evaluation.status for evaluation in evaluations} | {run.status for run in listed}
+    errors = [run.error.exit_code for run in listed if run.error is not None]
+    if "failed" in seen:
+        return max(errors, default=1)
+    if "held" in seen:
+        return 3
+    return 4 if seen & {"incomplete", "waiting"} else 0

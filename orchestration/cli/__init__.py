@@ -1,0 +1,64 @@
+"""The `tailrace` command. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from destinations.errors import TailraceError
+from orchestration.cli.activate import build, evaluate, plan, run, sync
+from orchestration.cli.demo import demo
+from orchestration.cli.load import load
+from orchestration.cli.look import history, preview, rejects, status
+from orchestration.cli.operate import approve, validate
+from orchestration.cli.sandbox import sandbox
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tailrace", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Warehouse-native reverse ETL: dbt audiences in, identify and track calls out.
+
+    Start with `tailrace demo`. Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 held
+    until approved, 4 incomplete (the next run goes on).
+    """
+
+
+for verb in (
+    demo, load, run, build, evaluate, plan, sync, preview, history, status, rejects, approve,
+    validate, sandbox,
+):  # fmt: skip
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """Run the command line; every expected error is a few lines and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except TailraceError as error:
+        _show(error.as_dict(), error.accepted)
+        code = error.exit_code
+    except click.ClickException as error:
+        if "--json" in sys.argv:
+            click.echo(json.dumps({"error": {"kind": "usage", "message": error.format_message()}}))
+        else:
+            error.show()
+        code = 2
+    except click.Abort:
+        click.echo("interrupted; the next run goes on from here", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: dict[str, object], accepted: tuple[str, ...]) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": error}))
+        return
+    click.secho(f"error: {error['message']}", err=True, fg="red")
+    for name in ("file", "key"):
+        if error[name]:
+            click.echo(f"  {name}: {error[name]}", err=True)
+    if accepted:
+        click.echo(f"  accepted: {', '.join(map(str, accepted))}", err=True)

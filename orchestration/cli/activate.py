@@ -1,0 +1,179 @@
+"""The verbs that do the work: run, build, evaluate, plan, sync."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.cli.common import App, as_of_option, chosen, common, console
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from rich.console import Console
+
+    from orchestration.engine import Engine
+
+new_journal_option = click.option(
+    "--new-journal", is_flag=True, help="Begin a new journal; the old file is kept aside."
+)
+sandbox_option = click.option(
+    "--sandbox", "to_sandbox", is_flag=True, help="Send to a sandbox on this machine instead."
+)
+
+
+@click.command()
+@common
+@as_of_option
+@new_journal_option
+@sandbox_option
+@click.option("--keep-going", is_flag=True, help="Send the rest if an audience fails.")
+def run(
+    app: App, as_of: datetime | None, new_journal: bool, to_sandbox: bool, keep_going: bool
+) -> None:
+    """Build, evaluate every audience, run every sync."""
+    from orchestration.activate import activate, exit_code
+    from orchestration.cli import render
+
+    engine = _with_progress(app.engine(new_journal=new_journal), app)
+    with _sandbox(app, to_sandbox):
+        done = activate(engine, as_of, keep_going=keep_going)
+
+    def show(out: Console) -> None:
+        render.show_build(out, done.build)
+        render.show_evaluations(out, done.evaluations)
+        render.show_syncs(out, done.syncs)
+
+    app.emit(
+        {
+            "as_of": f"{done.as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "audiences": [evaluation.as_dict() for evaluation in done.evaluations],
+            "syncs": [sync_run.as_dict() for sync_run in done.syncs],
+        },
+        show,
+        code=exit_code(done.evaluations, done.syncs),
+    )
+
+
+@click.command()
+@common
+@as_of_option
+def build(app: App, as_of: datetime | None) -> None:
+    """Build every dbt model at one as_of."""
+    from orchestration import activate
+    from orchestration.cli import render
+
+    instant, done = activate.build(app.engine(), as_of)
+    failures = [
+        {"model": node.name, "status": node.status, "file": node.file, "message": node.message}
+        for node in done.failures
+    ]
+    app.emit(
+        {
+            "as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}",
+            "build_id": done.build_id,
+            "success": done.success,
+            "seconds": round(done.seconds, 2),
+            "failures": failures,
+        },
+        lambda out: render.show_build(out, done),
+        code=0 if done.success else 1,
+    )
+
+
+@click.command()
+@common
+@click.argument("audiences", nargs=-1)
+@as_of_option
+def evaluate(app: App, audiences: tuple[str, ...], as_of: datetime | None) -> None:
+    """Diff audiences, as they were built, with their open stays."""
+    from orchestration.activate import evaluate_audiences, exit_code
+    from orchestration.cli import render
+
+    engine = app.engine()
+    known = {audience.key: audience for audience in engine.project.audiences}
+    done = evaluate_audiences(engine, chosen(audiences, known, "audience"), as_of)
+    app.emit(
+        {"audiences": [evaluation.as_dict() for evaluation in done]},
+        lambda out: render.show_evaluations(out, done),
+        code=exit_code(done, ()),
+    )
+
+
+@click.command()
+@common
+@click.argument("syncs", nargs=-1)
+@as_of_option
+def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None) -> None:
+    """Show what a sync would send, at what cost; nothing is stored or sent."""
+    from orchestration.activate import prepare
+    from orchestration.cli import render
+    from orchestration.delivering import plan_sync
+
+    engine = app.engine()
+    prepare(engine.connect)
+    known = {item.key: item for item in engine.project.syncs}
+    with engine.connect() as warehouse:
+        plans = [
+            plan_sync(engine, warehouse, item, as_of=as_of, secrets=False)
+            for item in chosen(syncs, known, "sync")
+        ]
+    held = any(made.verdict == "held" for made in plans)
+    app.emit(
+        {
+            "as_of": f"{plans[0].as_of:%Y-%m-%dT%H:%M:%SZ}" if plans else None,
+            "syncs": [made.as_dict() for made in plans],
+        },
+        lambda out: render.show_plans(out, plans),
+        code=3 if held else 0,
+    )
+
+
+@click.command()
+@common
+@click.argument("syncs", nargs=-1)
+@as_of_option
+@new_journal_option
+@sandbox_option
+def sync(
+    app: App, syncs: tuple[str, ...], as_of: datetime | None, new_journal: bool, to_sandbox: bool
+) -> None:
+    """Finish what is unfinished, then plan and deliver what is due."""
+    from orchestration.activate import exit_code, run_syncs
+    from orchestration.cli import render
+
+    engine = _with_progress(app.engine(new_journal=new_journal), app)
+    known = {item.key: item for item in engine.project.syncs}
+    with _sandbox(app, to_sandbox):
+        done = run_syncs(engine, chosen(syncs, known, "sync"), as_of)
+    app.emit(
+        {"syncs": [sync_run.as_dict() for sync_run in done]},
+        lambda out: render.show_syncs(out, done),
+        code=exit_code((), done),
+    )
+
+
+def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
+    """Run a sandbox for the length of a run and point the bundled destinations at it."""
+    if not wanted:
+        return nullcontext()
+    from orchestration.cli.demo import sandbox_environment
+
+    return sandbox_environment(app)
+
+
+def _with_progress(engine: Engine, app: App) -> Engine:
+    """Show a bar on a terminal; elsewhere the tables at the end must do."""
+    err = console(stderr=True)
+    if app.as_json or not err.is_terminal:
+        return engine
+
+    def progress(sync_key: str, done: int, total: int) -> None:
+        end = "\n" if done >= total else "\r"
+        err.print(f"{sync_key}: {done:,} of {total:,} rows", end=end, highlight=False)
+
+    return replace(engine, progress=progress)

@@ -1,0 +1,176 @@
+"""What every verb shares: where the project is, how to answer, how errors look."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from destinations.clock import Clock, SystemClock
+from destinations.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestration.dbt import DbtPaths
+    from orchestration.engine import Engine
+    from orchestration.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One invocation of the command line."""
+
+    project_dir: Path
+    profiles_dir: Path
+    target: str | None
+    as_json: bool
+    clock: Clock
+
+    @property
+    def dbt(self) -> DbtPaths:
+        """Return where dbt finds the project."""
+        from orchestration.dbt import DbtPaths
+
+        return DbtPaths(self.project_dir, self.profiles_dir, self.target)
+
+    @property
+    def state_dir(self) -> Path:
+        """Return where journals and the sandbox keep their state."""
+        return Path(os.environ["TAILRACE_STATE_DIR"])
+
+    def connect(self, deadline: float = 60.0) -> Warehouse:
+        """Open the warehouse."""
+        from orchestration.warehouse.profiles import open_profile
+
+        return open_profile(self.dbt, os.environ, clock=self.clock, deadline=deadline)
+
+    def engine(self, *, new_journal: bool = False) -> Engine:
+        """Read the project and return what the verbs work with."""
+        from random import SystemRandom
+
+        from orchestration.accounts import read_accounts
+        from orchestration.dbt import manifest
+        from orchestration.engine import Engine
+        from orchestration.project import read_project
+
+        return Engine(
+            dbt=self.dbt,
+            project=read_project(manifest(self.dbt)),
+            connect=self.connect,
+            accounts=read_accounts(self.project_dir),
+            environment=os.environ,
+            state_dir=self.state_dir,
+            clock=self.clock,
+            random=SystemRandom(),
+            new_journal=new_journal,
+        )
+
+    def emit(
+        self, shape: Mapping[str, Any], render: Callable[[Console], None], *, code: int = 0
+    ) -> None:
+        """Answer with one JSON object on stdout, or text for a person, and an exit code."""
+        if self.as_json:
+            click.echo(json.dumps(shape, default=str))
+        else:
+            render(console())
+        click.get_current_context().exit(code)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal, or wide enough for a log."""
+    from rich.console import Console
+
+    wide = Console(stderr=stderr)
+    return wide if wide.is_terminal else Console(stderr=stderr, width=120)
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every verb has, and hand the verb an App."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+    @click.option(
+        "--project-dir",
+        type=click.Path(path_type=Path),
+        default=Path("dbt_project"),
+        envvar="TAILRACE_PROJECT_DIR",
+        help="The dbt project.  [default: dbt_project]",
+    )
+    @click.option(
+        "--profiles-dir",
+        type=click.Path(path_type=Path),
+        help="Where profiles.yml is.  [default: the project]",
+    )
+    @click.option("--target", help="The target of the dbt profile.")
+    @wraps(function)
+    def verb(
+        *,
+        as_json: bool,
+        project_dir: Path,
+        profiles_dir: Path | None,
+        target: str | None,
+        **options: Any,
+    ) -> None:
+        from orchestration.warehouse.profiles import default_environment
+
+        default_environment(project_dir)
+        app = App(project_dir, profiles_dir or project_dir, target, as_json, SystemClock())
+        function(app, **options)
+
+    return verb
+
+
+class Instant(click.ParamType[datetime]):
+    """An ISO instant; without an offset it is UTC, and a bare date is its last second."""
+
+    name = "instant"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> datetime:
+        """Parse the option.
+
+        Raises:
+            click.BadParameter: it is not an ISO date or instant.
+        """
+        if isinstance(value, datetime):
+            return value
+        try:
+            if len(str(value)) == len("2026-01-31"):
+                day = date.fromisoformat(str(value))
+                return datetime.combine(day, time(23, 59, 59), UTC)
+            parsed = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(
+                f"{value!r} is not an instant; write 2026-03-01T12:00:00Z or 2026-03-01",
+                param,
+                ctx,
+            )
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+as_of_option = click.option(
+    "--as-of", type=Instant(), help="Answer as of this instant.  [default: now]"
+)
+
+
+def chosen(keys: tuple[str, ...], known: Mapping[str, Any], what: str) -> list[Any]:
+    """Return the named items, or all of them.
+
+    Raises:
+        ConfigError: a name is not known.
+    """
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"there is no {what} {key!r}", key=key, accepted=sorted(known))
+    return [item for key, item in known.items() if not keys or key in keys]

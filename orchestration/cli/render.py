@@ -1,0 +1,140 @@
+"""Results as tables for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestration.dbt import DbtRun
+    from orchestration.delivering import SyncRun
+    from orchestration.memberships import Evaluation
+    from orchestration.planning import Plan
+
+COLOURS = {"failed": "red", "held": "yellow", "incomplete": "yellow", "waiting": "yellow"}
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; numbers go right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    listed = [tuple(row) for row in rows]
+    for index, column in enumerate(columns):
+        numbers = bool(listed) and isinstance(listed[0][index], int | float)
+        made.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in listed:
+        made.add_row(*(_text(value) for value in row))
+    return made
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return "" if value is None else str(value)
+
+
+def coloured(status: str) -> str:
+    """Return a status with its colour."""
+    return f"[{COLOURS[status]}]{status}[/]" if status in COLOURS else status
+
+
+def show_build(out: Console, run: DbtRun) -> None:
+    """Show what dbt built, and each failure with its file and dbt's words."""
+    done = sum(node.status == "success" for node in run.nodes)
+    out.print(f"dbt built {done} models in {run.seconds:.1f} s")
+    for node in run.failures:
+        if node.status != "skipped":
+            out.print(f"[red]{node.status}[/] {node.file} ({node.name})", highlight=False)
+            out.print(f"  {node.message[:1000]}", markup=False, highlight=False)
+
+
+def show_evaluations(out: Console, evaluations: Iterable[Evaluation]) -> None:
+    """Show one line per audience, then the reasons of those that did not take effect."""
+    listed = list(evaluations)
+    columns = ("audience", "status", "members", "entered", "exited")
+    out.print(
+        table(
+            "Audiences",
+            columns,
+            [(e.audience, coloured(e.status), e.members, e.entered, e.exited) for e in listed],
+        )
+    )
+    for evaluation in listed:
+        _reasons(out, evaluation.audience, evaluation.status, evaluation.reasons)
+        if evaluation.status == "held":
+            _approve(out, evaluation.evaluation_id, evaluation.exited)
+
+
+def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
+    """Show one line per sync, then the reasons of those that did not get through."""
+    listed = list(runs)
+    columns = ("sync", "status", "calls", "delivered", "rejected", "skipped", "rows/s")
+    rows = [
+        (
+            run.sync,
+            coloured(run.status),
+            run.calls,
+            run.delivered,
+            run.rejected,
+            run.skipped,
+            run.delivered / run.seconds if run.seconds else 0.0,
+        )
+        for run in listed
+    ]
+    out.print(table("Syncs", columns, rows))
+    for run in listed:
+        _reasons(out, run.sync, run.status, run.reasons)
+        if run.error is not None:
+            for name in ("file", "key", "accepted"):
+                if value := getattr(run.error, name):
+                    shown = ", ".join(value) if isinstance(value, tuple) else value
+                    out.print(f"  {name}: {shown}", markup=False, highlight=False)
+        if run.status == "held":
+            out.print(f"  see it: tailrace plan {run.sync}", highlight=False)
+            _approve(out, run.plan_id, run.held_exits)
+        for name, count in run.warnings.items():
+            out.print(f"  [yellow]{run.sync}[/]: {name} ({count:,})", highlight=False)
+
+
+def show_plans(out: Console, plans: Iterable[Plan]) -> None:
+    """Show one line per sync and one masked payload per kind of op."""
+    listed = list(plans)
+    columns = (
+        "sync", "verdict", "enter", "exit", "update", "event", "skipped", "calls", "bytes", "time",
+    )  # fmt: skip
+    rows = [
+        (
+            plan.sync,
+            coloured(plan.verdict),
+            *(plan.counts.get(op, 0) for op in ("enter", "exit", "update", "event")),
+            plan.skipped,
+            plan.calls,
+            plan.bytes,
+            f"{plan.seconds_at_limit:.1f} s",
+        )
+        for plan in listed
+    ]
+    out.print(table("Plans", columns, rows))
+    for plan in listed:
+        _reasons(out, plan.sync, plan.verdict, plan.reasons)
+        for sample in plan.sample:
+            out.print(f"  {plan.sync} {sample['op']}: ", end="", highlight=False)
+            out.print_json(data=sample["body"], indent=None)
+
+
+def _reasons(out: Console, name: str, status: str, reasons: Iterable[str]) -> None:
+    for reason in reasons:
+        out.print(f"{coloured(status)} {name}: ", end="", highlight=False)
+        out.print(reason, markup=False, highlight=False)
+
+
+def _approve(out: Console, held_id: str | None, exits: int) -> None:
+    expect = f" --expect-exits {exits}" if exits else ""
+    out.print(f"  if that is right: tailrace approve {held_id}{expect}", highlight=False)

@@ -1,0 +1,1 @@
+"""What Dagster shows and schedules; the work itself is in `orchestration`."""

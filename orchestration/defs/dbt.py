@@ -1,0 +1,105 @@
+"""The dbt project as assets: one per model, dbt's tests as checks on them.
+
+Plain `@dbt_assets`: the component runs a copy of the project, in which relative paths break, and
+row-count metadata keeps DuckDB's lock in this process.
+"""
+
+# No `from __future__ import annotations`: Dagster reads the type of `config` from the signature.
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DbtCliInvocation,
+    DbtCliResource,
+    dbt_assets,
+)
+
+from destinations.clock import whole_second
+from orchestration.activate import prepare
+from orchestration.dbt import NOT_IN_PRODUCTION
+from orchestration.defs.resources import WAREHOUSE_POOL, engine, explained, team
+from orchestration.setup import parse_instant
+
+OP = "dbt_models"
+NOT_FAILED = ("success", "pass", "warn", "skipped", "no-op", "partial success")
+
+
+class BuildConfig(dg.Config):
+    """What the launchpad offers for the step that builds the models.
+
+    `as_of`: the instant to answer for, ISO; default the start of the run. All later steps take it
+    from what this one built. `keep_going`: go on with the rest if a model fails.
+    """
+
+    as_of: str | None = None
+    keep_going: bool = False
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups models by layer, the folder they are in, and shows their owners."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """Return the layer: staging, identity, events, traits, audiences; or the source."""
+        return str(dbt_resource_props["fqn"][1])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """Return the owner that the model's meta names."""
+        meta = dbt_resource_props.get("config", {}).get("meta", {})
+        return team(str(meta.get("owner", "")))
+
+
+def dbt_models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Return every model as an asset, built by one dbt invocation at one as_of."""
+
+    @dbt_assets(
+        manifest=manifest,
+        name=OP,
+        dagster_dbt_translator=Translator(),
+        pool=WAREHOUSE_POOL,
+    )
+    def models(
+        context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource
+    ) -> Iterator[Any]:
+        invocation = dbt.cli(_arguments(config), context=context, raise_on_error=False)
+        yield from invocation.stream()
+        _check(invocation, keep_going=config.keep_going)
+
+    return models
+
+
+def _arguments(config: BuildConfig) -> list[str]:
+    """Make the tables dbt reads and writes, and return what dbt is asked to do."""
+    with explained():
+        tailrace = engine()
+        prepare(tailrace.connect)
+    instant = whole_second(parse_instant(config.as_of) if config.as_of else tailrace.clock.now())
+    excluded = [kind.removeprefix("resource_type:") for kind in NOT_IN_PRODUCTION]
+    return [
+        *("build", "--event-time-start", "1970-01-01"),
+        *("--event-time-end", f"{instant:%Y-%m-%d %H:%M:%S}"),
+        *(flag for kind in excluded for flag in ("--exclude-resource-type", kind)),
+    ]
+
+
+def _check(invocation: DbtCliInvocation, *, keep_going: bool) -> None:
+    """Fail the step for a model that failed; a test that failed is a red check, no more.
+
+    Raises:
+        dagster.Failure: a model failed and the run is not to keep going.
+        Exception: dbt failed outside of a node.
+    """
+    if invocation.is_successful():
+        return
+    results = (invocation.target_path / "run_results.json").exists()
+    ran = invocation.get_artifact("run_results.json")["results"] if results else []
+    failed = [result for result in ran if result["status"] not in NOT_FAILED]
+    if not failed:
+        raise invocation.get_error() or dg.Failure("dbt failed without a result")
+    models = [result for result in failed if not result["unique_id"].startswith("test.")]
+    if models and not keep_going:
+        raise dg.Failure(
+            "\n".join(f"{result['unique_id']}: {result['message']}" for result in models)
+        )

@@ -1,0 +1,64 @@
+"""What every verb needs: the project, the way into the warehouse, the accounts, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from destinations.base import Destination
+from destinations.clock import Clock
+from destinations.delivery.transport import HttpTransport, Transport
+from destinations.errors import ConfigError
+from orchestration.accounts import Account, open_account
+from orchestration.dbt import DbtPaths
+from orchestration.project import Project, Sync
+from orchestration.warehouse import Connect
+
+USER_AGENT = "tailrace/0.1"
+
+Progress = Callable[[str, int, int], None]
+"""Called with (sync, rows settled so far, rows of the plan)."""
+
+
+def http(destination: Destination) -> Transport:
+    """Open HTTP to an account."""
+    return HttpTransport(destination.base_url, destination.auth, USER_AGENT)
+
+
+def quiet(sync: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything a verb is handed; tests hand in their own clock, randomness and transport."""
+
+    dbt: DbtPaths
+    project: Project
+    connect: Connect
+    accounts: Mapping[str, Account]
+    environment: Mapping[str, str]
+    state_dir: Path
+    clock: Clock
+    random: Random
+    transport: Callable[[Destination], Transport] = http
+    progress: Progress = quiet
+    new_journal: bool = False
+
+    def destination(self, sync: Sync, *, secrets: bool = True) -> Destination:
+        """Return the connector of a sync's account.
+
+        Raises:
+            ConfigError: the sync names no account, or its settings are wrong or incomplete.
+        """
+        name = sync.options.destination
+        if name not in self.accounts:
+            raise ConfigError(
+                f"destinations.yml has no destination {name!r}",
+                file=sync.file,
+                key=f"exposures.{sync.key}.config.meta.sync.destination",
+                accepted=sorted(self.accounts),
+            )
+        return open_account(self.accounts[name], self.environment, secrets=secrets)

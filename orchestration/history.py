@@ -1,0 +1,43 @@
+"""Who was in an audience, and when: read from evaluations and intervals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from orchestration.sql.names import naive_utc
+from orchestration.warehouse import Warehouse
+
+
+def _iso(value: datetime | None) -> str | None:
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if value else None
+
+
+def points(warehouse: Warehouse, audience: str) -> list[dict[str, object]]:
+    """Return the committed points of an audience, oldest first."""
+    found = warehouse.rows(
+        "select as_of, members, entered, exited, origin from tailrace.evaluations "
+        "where audience = ? and status = 'committed' order by as_of, evaluated_at",
+        [audience],
+    )
+    names = ("as_of", "members", "entered", "exited", "origin")
+    return [dict(zip(names, (_iso(row[0]), *row[1:]), strict=True)) for row in found]
+
+
+def stays(warehouse: Warehouse, audience: str, user_id: str) -> list[dict[str, object]]:
+    """Return the stays of a user in an audience, oldest first; an open one has no end."""
+    found = warehouse.rows(
+        "select entered_at, exited_at from tailrace.membership_intervals "
+        "where audience = ? and user_id = ? order by entered_at",
+        [audience, user_id],
+    )
+    return [{"entered_at": _iso(start), "exited_at": _iso(end)} for start, end in found]
+
+
+def members_at(warehouse: Warehouse, audience: str, as_of: datetime) -> list[str]:
+    """Return who was in at an instant, as far as the evaluated points tell."""
+    found = warehouse.rows(
+        "select user_id from tailrace.membership_intervals where audience = ? "
+        "and entered_at <= ? and (exited_at is null or exited_at > ?) order by user_id",
+        [audience, naive_utc(as_of), naive_utc(as_of)],
+    )
+    return [row[0] for row in found]

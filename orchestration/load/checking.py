@@ -1,0 +1,140 @@
+"""What a file holds, in one pass, before the first of its rows goes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from destinations.errors import DataError
+from orchestration.load.columns import flag
+from orchestration.load.normalising import filled_at, instant_at, object_at, text_of
+from orchestration.load.reading import Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rows of a file are like.
+
+    Attributes:
+        nobody: rows with neither user id nor anonymous id, which can belong to no one.
+        nameless: rows of somebody that name no event.
+        without_id: rows that carry no id.
+        first_at: earliest time of the rows that count, naive UTC.
+        last_at: latest one.
+        renamed: rows by the event name that `--rename` looks for.
+    """
+
+    nobody: int
+    nameless: int
+    without_id: int
+    first_at: datetime | None
+    last_at: datetime | None
+    renamed: Mapping[str, int]
+
+
+def kept_sql(source: Source, found: Mapping[str, int]) -> tuple[str, str]:
+    """Return SQL conditions: the row is of somebody, and it names an event (if it has to)."""
+    who = [text_of(source, found[role]) for role in ("user", "anonymous") if role in found]
+    somebody = f"coalesce({', '.join(who)}) is not null"
+    named = f"{text_of(source, found['event'])} is not null" if "event" in found else "true"
+    return somebody, named
+
+
+def check(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    found: Mapping[str, int],
+    rename: Mapping[str, str],
+) -> Facts:
+    """Read the whole file once.
+
+    Raises:
+        DataError: a time cannot be read (or is missing), or properties are not JSON objects; the
+            message names file, column, how many rows of how many, and the first of them.
+    """
+    somebody, named = kept_sql(source, found)
+    kept = f"{somebody} and {named}"
+    ids = [text_of(source, found[role]) for role in ("id", "message") if role in found]
+    time = instant_at(source, found["time"])
+    event = text_of(source, found["event"]) if "event" in found else "null"
+    asked = [
+        f"count(*) filter (not ({somebody}))",
+        f"count(*) filter ({somebody} and not ({named}))",
+        f"count(*) filter ({kept} and coalesce({', '.join([*ids, 'null'])}) is null)",
+        f"min({time}) filter ({kept})",
+        f"max({time}) filter ({kept})",
+        *(f"count(*) filter ({kept} and {event} = ?)" for _ in rename),
+    ]
+    bad = _complaints(source, found)
+    for condition in bad.values():
+        wrong = f"{kept} and {condition}"
+        asked += [f"count(*) filter ({wrong})", f"min(n) filter ({wrong})"]
+    [row] = con.execute(
+        f"select {', '.join(asked)} from (select *, row_number() over () as n from source)",
+        list(rename),
+    ).fetchall()
+    fixed = 5 + len(rename)
+    for at, role in enumerate(bad):
+        if row[fixed + 2 * at]:
+            _refuse(source, found[role], role, row[fixed + 2 * at], row[fixed + 2 * at + 1])
+    nobody, nameless, without_id, first, last = row[:5]
+    renamed = dict(zip(rename, row[5:fixed], strict=True))
+    return Facts(nobody, nameless, without_id, first, last, renamed)
+
+
+def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str, int]) -> None:
+    """Refuse a column that is known as the id by its name only and is not unique.
+
+    Rows that say the same are doubles; rows that share an id and differ are a misreading.
+
+    Raises:
+        DataError: rows that differ in user, event or time share an id.
+    """
+    column = text_of(source, found["id"])
+    parts = [role for role in ("user", "anonymous", "event", "time") if role in found]
+    content = ", ".join(f"c{found[role]}" for role in parts)
+    [(ids, rows)] = con.execute(
+        f"select count(*), coalesce(sum(rows), 0) from (select count(*) as rows from source "
+        f"where {column} is not null group by {column} "
+        f"having count(distinct row({content})) > 1)"
+    ).fetchall()
+    if ids:
+        name = source.names[found["id"]]
+        raise DataError(
+            f"{source.file}: column {name!r} does not tell rows apart: {rows} of {source.rows} "
+            f"rows differ but share {ids} ids; name the column that does with --id COL, or say "
+            "--id '' to go by the rows' content",
+            file=source.file,
+            key=name,
+        )
+
+
+def _complaints(source: Source, found: Mapping[str, int]) -> dict[str, str]:
+    bad: dict[str, str] = {"time": f"({instant_at(source, found['time'])}) is null"}
+    for role in ("received", "signup_at"):
+        if role in found:
+            at = found[role]
+            blank = f"{text_of(source, at)} is null"
+            bad[role] = f"not ({blank}) and ({instant_at(source, at)}) is null"
+    if "properties" in found:
+        at = found["properties"]
+        bad["properties"] = f"{filled_at(source, at)} and ({object_at(source, at)}) is null"
+    return bad
+
+
+def _refuse(source: Source, position: int, role: str, rows: int, first: int) -> NoReturn:
+    want = "not a time that can be read (ISO 8601, with offset or UTC, or epoch seconds or ms)"
+    if role == "properties":
+        want = "not a JSON object"
+    name = source.names[position]
+    raise DataError(
+        f"{source.file}: column {name!r} ({flag(role)}) is {want} in {rows} of {source.rows} "
+        f"rows; the first is row {first}. Nothing was loaded",
+        file=source.file,
+        key=name,
+    )

@@ -1,0 +1,202 @@
+"""Plans in the warehouse: stored, approved, closed. The status of the `plans` row is the commit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orchestration.ids import new_id
+from orchestration.planning import OPS, Plan
+from orchestration.project import Sync
+from orchestration.sql.names import aware_utc, naive_utc
+from orchestration.warehouse import Warehouse
+
+QUIESCENCE = timedelta(seconds=60)
+"""A request may still be applied after our timeout; a later op for the same key waits this long."""
+
+KEEP_EVENTS = timedelta(days=14)
+"""Twice the look-back, so that no event within it is ever forgotten and sent twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlan:
+    """A plan that may be sent: `ready`, or `delivering` and interrupted."""
+
+    plan_id: str
+    status: str
+    as_of: datetime
+    ready_at: datetime
+    ops: int
+    bytes: int
+
+
+def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> Plan:
+    """Store what `make_plan` left in this connection, and return it with its id.
+
+    A held plan with the same content as the one already held is that plan. Rows that cannot be
+    sent become rejects; a plan without ops leaves no row.
+    """
+    with warehouse.transaction():
+        held = warehouse.rows(
+            "select plan_id, plan_hash from tailrace.plans where sync = ? and status = 'held'",
+            [sync.key],
+        )
+        if plan.verdict == "held" and held and held[0][1] == plan.plan_hash:
+            return replace(plan, plan_id=held[0][0])
+        for (plan_id,) in warehouse.rows(
+            "select plan_id from tailrace.plans where sync = ? and status in ('held', 'ready')",
+            [sync.key],
+        ):
+            _supersede(warehouse, plan_id)
+        if sync.options.sends != "events":
+            _issue_versions(warehouse, sync)
+        _record_unsendable(warehouse, sync, now)
+        if not plan.ops:
+            return plan
+        stored = replace(plan, plan_id=new_id("p", now))
+        warehouse.execute(_INSERT_OPS, {"plan": stored.plan_id})
+        warehouse.execute(_INSERT_EVENTS, {"plan": stored.plan_id, "sync": sync.key})
+        warehouse.execute(
+            "delete from tailrace.sent_events where sync = ? and received_at < ?",
+            [sync.key, naive_utc(plan.as_of - KEEP_EVENTS)],
+        )
+        _insert_plan(warehouse, stored, now)
+        return stored
+
+
+_INSERT_OPS = """
+insert into tailrace.plan_ops by name
+select $plan as plan_id, seq, dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash,
+    cast(null as timestamp) as not_before, 1 as objects, payload
+from tailrace_ops
+"""
+
+_INSERT_EVENTS = """
+insert into tailrace.sent_events by name
+select $sync as sync, event_id, op_id, received_at, $plan as plan_id
+from tailrace_ops
+where event_id is not null
+    and event_id not in (select event_id from tailrace.sent_events where sync = $sync)
+"""
+
+
+def _insert_plan(warehouse: Warehouse, plan: Plan, now: datetime) -> None:
+    ready_at = naive_utc(now) if plan.verdict == "ready" else None
+    counts = [plan.counts.get(op, 0) for op in OPS]
+    warehouse.execute(
+        "insert into tailrace.plans values "
+        "(?, ?, ?, ?, ?, ?, null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            plan.plan_id,
+            plan.sync,
+            naive_utc(plan.as_of),
+            plan.plan_hash,
+            plan.verdict,
+            json.dumps(plan.reasons),
+            ready_at,
+            naive_utc(now),
+            plan.ops,
+            *counts,
+            plan.skipped,
+            plan.gone,
+            plan.too_late,
+            plan.calls,
+            plan.bytes,
+        ],
+    )
+
+
+def _issue_versions(warehouse: Warehouse, sync: Sync) -> None:
+    """Raise `acked` to what this plan issues; an exit that sends nothing is acknowledged here."""
+    warehouse.execute(_ISSUED, {"sync": sync.key})
+    warehouse.execute(
+        "delete from tailrace.acked where sync = ? "
+        "and dest_key in (select dest_key from tailrace_issued)",
+        [sync.key],
+    )
+    warehouse.execute("insert into tailrace.acked by name select * from tailrace_issued")
+    warehouse.execute(
+        "update tailrace.rejects set state = 'superseded' where sync = ? and state = 'open' "
+        "and op_id not in (select op_id from tailrace_keyed)",
+        [sync.key],
+    )
+
+
+_ISSUED = """
+create or replace temp table tailrace_issued as
+select $sync as sync, n.dest_key, n.user_id,
+    case when n.kind is null then n.op else k.op end as op,
+    n.version as version_issued,
+    case when n.kind is null then n.version else coalesce(k.version_acked, 0) end
+        as version_acked,
+    case when n.kind is null then n.op_id else k.op_id end as op_id,
+    case when n.kind is null then n.row_hash else k.row_hash end as row_hash,
+    case when n.kind is null then n.occurred_at else k.occurred_at end as occurred_at,
+    case when n.kind is not null then k.unsure_until end as unsure_until,
+    n.op as issued_op, n.op_id as issued_op_id, n.row_hash as issued_row_hash,
+    n.occurred_at as issued_occurred_at
+from tailrace_keyed as n
+left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
+"""
+
+
+def _record_unsendable(warehouse: Warehouse, sync: Sync, now: datetime) -> None:
+    warehouse.execute(
+        "insert into tailrace.rejects by name "
+        "select $sync as sync, dest_key, op_id, cast(null as varchar) as plan_id, "
+        "cast(null as bigint) as seq, 'rejected' as class, 'unsendable' as code, "
+        "bad_field as field, 'the value has no JSON form' as detail, row_hash, "
+        "cast($now as timestamp) as rejected_at, 'open' as state from tailrace_keyed "
+        "where bad_field is not null and op_id not in "
+        "(select op_id from tailrace.rejects where sync = $sync and state = 'open')",
+        {"sync": sync.key, "now": naive_utc(now)},
+    )
+
+
+def open_plan(warehouse: Warehouse, sync: Sync) -> OpenPlan | None:
+    """Return the plan of a sync that may be sent, if there is one."""
+    found = warehouse.rows(
+        "select plan_id, status, as_of, ready_at, ops, bytes from tailrace.plans "
+        "where sync = ? and status in ('ready', 'delivering') order by ready_at desc limit 1",
+        [sync.key],
+    )
+    if not found:
+        return None
+    plan_id, status, as_of, ready_at, ops, size = found[0]
+    return OpenPlan(plan_id, status, aware_utc(as_of), aware_utc(ready_at), ops, size)
+
+
+def set_status(warehouse: Warehouse, plan_id: str, status: str) -> None:
+    """Move a plan on; the write of this one row is what readers go by."""
+    warehouse.execute("update tailrace.plans set status = ? where plan_id = ?", [status, plan_id])
+
+
+def close_plan(warehouse: Warehouse, plan: OpenPlan, now: datetime) -> None:
+    """End a plan that was not sent in time; what may have arrived is unsure from now on."""
+    with warehouse.transaction():
+        if plan.status == "delivering":
+            warehouse.execute(_MARK_UNSURE, [naive_utc(now + QUIESCENCE), plan.plan_id])
+        _supersede(warehouse, plan.plan_id)
+
+
+_MARK_UNSURE = """
+update tailrace.acked as k set unsure_until = ?
+from tailrace.plan_ops as o
+inner join tailrace.plans as p on o.plan_id = p.plan_id
+left join tailrace.op_outcomes as r on o.plan_id = r.plan_id and o.seq = r.seq
+where o.plan_id = ? and k.sync = p.sync and k.dest_key = o.dest_key
+    and k.issued_op_id = o.op_id
+    and (r.outcome is null or r.outcome not in ('delivered', 'rejected', 'later'))
+"""
+
+
+def _supersede(warehouse: Warehouse, plan_id: str) -> None:
+    """Take a plan out of the way; its events without an outcome may be planned again."""
+    warehouse.execute(
+        "delete from tailrace.sent_events where plan_id = $plan and op_id not in ("
+        "select op_id from tailrace.op_outcomes where plan_id = $plan "
+        "and outcome in ('delivered', 'rejected', 'later'))",
+        {"plan": plan_id},
+    )
+    set_status(warehouse, plan_id, "superseded")

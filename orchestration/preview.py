@@ -1,0 +1,92 @@
+"""Who an audience's SQL, as it stands in the file, would hold: read only."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from destinations.errors import DataError
+from orchestration.builds import built_as_of, latest_builds
+from orchestration.dbt import DbtPaths, run_dbt
+from orchestration.project import Audience, Project
+from orchestration.sql.names import instant
+from orchestration.warehouse import Connect
+
+SENTINEL = "timestamp '1970-01-01 00:00:00'"
+"""What the project's as_of() macro renders when dbt only compiles."""
+PERSONAL = ("email", "phone")
+SAMPLE_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An audience as it would be; the sample's ids are hashed unless asked for."""
+
+    audience: str
+    as_of: datetime
+    members: int
+    base: int
+    sample: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the shape that `preview --json` promises."""
+        return {
+            "audience": self.audience,
+            "as_of": f"{self.as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "members": self.members,
+            "base": self.base,
+            "sample": self.sample,
+        }
+
+
+def preview(
+    paths: DbtPaths,
+    connect: Connect,
+    project: Project,
+    audience: Audience,
+    *,
+    as_of: datetime | None,
+    show_pii: bool,
+) -> Preview:
+    """Compile the audience's file and run it on the traits of the last build.
+
+    Raises:
+        ConfigError: the file does not compile.
+        DataError: the traits are not built, or not for this as_of.
+    """
+    compiled = run_dbt(paths, "compile", as_of=None, select=[audience.key])
+    if not compiled.success:
+        why = "; ".join(node.message for node in compiled.failures)
+        raise DataError(f"{audience.model.file} does not compile: {why}", file=audience.model.file)
+    name = yaml.safe_load((paths.project_dir / "dbt_project.yml").read_text())["name"]
+    sql = (paths.artifacts / "compiled" / name / audience.model.file).read_text(encoding="utf-8")
+    with connect() as warehouse:
+        moment = built_as_of(latest_builds(warehouse), audience.upstream, as_of)
+        members_sql = sql.replace(SENTINEL, instant(moment))
+        ((members,),) = warehouse.rows(f"select count(*) from ({members_sql})")
+        ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
+        rows = warehouse.query(
+            f"select * from ({members_sql}) order by user_id limit {SAMPLE_ROWS}"
+        ).to_pylist()
+    sample = rows if show_pii else [_masked(row) for row in rows]
+    return Preview(audience.key, moment, members, base, sample)
+
+
+def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        column: "***"
+        if column in PERSONAL
+        else hashed(str(value))
+        if column == "user_id"
+        else value
+        for column, value in row.items()
+    }
+
+
+def hashed(value: str) -> str:
+    """Return what is shown of an id: enough to tell rows apart, not who it is."""
+    return hashlib.sha256(value.encode()).hexdigest()[:10]

@@ -1,0 +1,306 @@
+"""dbt's manifest, read as audiences and syncs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from destinations.errors import ConfigError
+from orchestration.sql.names import checked_name, ident
+
+_DURATION = re.compile(r"^(\d+)\s*([smhdw])$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _duration(value: object) -> object:
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("must be a number and a unit: 30m, 6h, 7d, 2w")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class SyncOptions(BaseModel):
+    """What `config.meta.sync` of an exposure may say; any other key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    destination: str
+    sends: Literal["traits", "membership", "events"]
+    as_: Literal["identify", "track"] | None = Field(default=None, alias="as")
+    key: str | None = None
+    fields: dict[str, str] = {}
+    events: tuple[str, ...] = ()
+    since: Duration = timedelta(days=7)
+    after: tuple[str, ...] = ()
+    max_first: int | None = Field(default=None, ge=0)
+    max_age: Duration = timedelta(hours=6)
+    schedule: str | None = None
+    send_updates: bool = False
+    entered_event: str = "Audience Entered"
+    exited_event: str | None = "Audience Exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A dbt model as the engine reads it."""
+
+    name: str
+    relation: str
+    columns: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """One file of `models/audiences/`: the members at the run's as_of."""
+
+    key: str
+    name: str
+    owner: str
+    description: str
+    model: Model
+    upstream: tuple[str, ...]
+    sql_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One dbt exposure with `config.meta.sync`: what goes where."""
+
+    key: str
+    description: str
+    owner: str
+    file: str
+    options: SyncOptions
+    model: Model
+    audience: Audience | None
+
+    @property
+    def max_first(self) -> int:
+        """Return how many ops the first plan may hold without approval."""
+        if self.options.max_first is not None:
+            return self.options.max_first
+        identify = self.options.sends == "traits" or self.options.as_ == "identify"
+        return 10_000 if identify else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything the engine needs to know of the dbt project."""
+
+    audiences: tuple[Audience, ...]
+    syncs: tuple[Sync, ...]
+    traits: Model
+    events: Model
+
+    def audience(self, key: str) -> Audience:
+        """Return the audience of that key.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = {audience.key: audience for audience in self.audiences}
+        if key not in found:
+            raise ConfigError(f"there is no audience {key!r}", key=key, accepted=sorted(found))
+        return found[key]
+
+    def sync(self, key: str) -> Sync:
+        """Return the sync of that key.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = {sync.key: sync for sync in self.syncs}
+        if key not in found:
+            raise ConfigError(f"there is no sync {key!r}", key=key, accepted=sorted(found))
+        return found[key]
+
+
+def read_project(manifest: Mapping[str, Any]) -> Project:
+    """Read a dbt manifest.
+
+    Raises:
+        ConfigError: a name, key or value is wrong; says in which file, and what is accepted.
+    """
+    nodes = {k: v for k, v in manifest["nodes"].items() if v["resource_type"] == "model"}
+    models = {unique_id: _model(node) for unique_id, node in nodes.items()}
+    by_name = {model.name: model for model in models.values()}
+    for needed in ("user_traits", "events"):
+        if needed not in by_name:
+            raise ConfigError(f"the project has no model {needed}", file="dbt_project/models")
+    audiences = {
+        unique_id: _audience(node, nodes)
+        for unique_id, node in nodes.items()
+        if "audiences" in node["fqn"][1:-1]
+    }
+    _distinct_names(audiences.values())
+    syncs = [
+        _sync(exposure, models, audiences)
+        for exposure in manifest["exposures"].values()
+        if "sync" in exposure["config"].get("meta", {})
+    ]
+    return Project(
+        audiences=tuple(sorted(audiences.values(), key=lambda audience: audience.key)),
+        syncs=_in_order(syncs),
+        traits=by_name["user_traits"],
+        events=by_name["events"],
+    )
+
+
+def _model(node: Mapping[str, Any]) -> Model:
+    return Model(
+        name=node["name"],
+        # Without the database: the manifest may have been parsed for another file.
+        relation=f"{ident(node['schema'])}.{ident(node['alias'])}",
+        columns=tuple(node["columns"]),
+        file=node["original_file_path"],
+    )
+
+
+def _audience(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Audience:
+    file = node["original_file_path"]
+    meta = node["config"].get("meta", {})
+    upstream = _ancestors(node, nodes)
+    code = [node["checksum"]["checksum"]]
+    code += [nodes[unique_id]["checksum"]["checksum"] for unique_id in sorted(upstream)]
+    return Audience(
+        key=checked_name(node["name"], "audience", file=file),
+        name=meta.get("audience", {}).get("name") or node["name"].replace("_", " ").capitalize(),
+        owner=str(meta.get("owner", "")),
+        description=node["description"],
+        model=_model(node),
+        upstream=tuple(
+            nodes[unique_id]["name"]
+            for unique_id in sorted(upstream)
+            if nodes[unique_id]["config"]["materialized"] not in ("ephemeral", "view")
+        ),
+        sql_fingerprint=hashlib.sha256("\n".join(code).encode()).hexdigest()[:16],
+    )
+
+
+def _ancestors(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> set[str]:
+    found: set[str] = set()
+    queue = list(node["depends_on"]["nodes"])
+    while queue:
+        unique_id = queue.pop()
+        if unique_id in nodes and unique_id not in found:
+            found.add(unique_id)
+            queue += nodes[unique_id]["depends_on"]["nodes"]
+    return found
+
+
+def _distinct_names(audiences: Iterable[Audience]) -> None:
+    seen: dict[str, Audience] = {}
+    for audience in audiences:
+        slug = re.sub(r"[^a-z0-9]+", "_", audience.name.lower()).strip("_")
+        if slug in seen:
+            raise ConfigError(
+                f"two audiences are called {audience.name!r} (as {slug}): "
+                f"{seen[slug].model.file} and {audience.model.file}",
+                file=audience.model.file,
+                key="config.meta.audience.name",
+            )
+        seen[slug] = audience
+
+
+def _sync(
+    exposure: Mapping[str, Any],
+    models: Mapping[str, Model],
+    audiences: Mapping[str, Audience],
+) -> Sync:
+    file = exposure["original_file_path"]
+    where = f"exposures.{exposure['name']}.config.meta.sync"
+    try:
+        options = SyncOptions.model_validate(exposure["config"]["meta"]["sync"])
+    except ValidationError as error:
+        raise _as_config_error(error, file, where) from None
+    parents = exposure["depends_on"]["nodes"]
+    audience = next((audiences[parent] for parent in parents if parent in audiences), None)
+    model = audience.model if audience else next((models[p] for p in parents if p in models), None)
+    if model is None:
+        raise ConfigError(
+            "a sync depends on the model it sends", file=file, key=f"{where}.depends_on"
+        )
+    sync = Sync(
+        key=checked_name(options.key or exposure["name"], "sync", file=file),
+        description=exposure["description"],
+        owner=str(exposure["owner"].get("name") or exposure["owner"].get("email") or ""),
+        file=file,
+        options=options,
+        model=model,
+        audience=audience,
+    )
+    _check_shape(sync, where)
+    return sync
+
+
+def _check_shape(sync: Sync, where: str) -> None:
+    """Refuse combinations of keys that cannot mean anything."""
+    options = sync.options
+    problem: tuple[str, str, tuple[str, ...]] | None = None
+    if options.sends == "membership" and sync.audience is None:
+        problem = ("depends_on", "sends: membership needs an audience to depend on", ())
+    elif options.sends == "membership" and options.as_ is None:
+        problem = ("as", "sends: membership needs `as:`", ("identify", "track"))
+    elif options.sends != "membership" and options.as_ is not None:
+        problem = ("as", "`as:` is for sends: membership", ())
+    elif options.sends == "traits" and not options.fields:
+        problem = ("fields", "sends: traits needs `fields:` (destination field: column)", ())
+    elif options.sends == "events" and not options.events:
+        problem = ("events", "sends: events needs `events:`, the names to send", ())
+    elif options.sends == "events" and options.fields:
+        problem = ("fields", "sends: events sends each event's own properties", ())
+    if problem:
+        key, message, accepted = problem
+        raise ConfigError(message, file=sync.file, key=f"{where}.{key}", accepted=accepted)
+
+
+def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join([where, *(str(part) for part in first["loc"])])
+    accepted: tuple[str, ...] = ()
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        accepted = tuple(f.alias or name for name, f in SyncOptions.model_fields.items())
+        message = "unknown key"
+    return ConfigError(message, file=file, key=key, accepted=accepted)
+
+
+def _in_order(syncs: list[Sync]) -> tuple[Sync, ...]:
+    """Order syncs so that each comes after those it names in `after:`."""
+    by_key = {sync.key: sync for sync in sorted(syncs, key=lambda sync: sync.key)}
+    if len(by_key) < len(syncs):
+        raise ConfigError("two syncs have the same key", file=syncs[0].file, key="key")
+    done: dict[str, Sync] = {}
+
+    def place(sync: Sync, path: tuple[str, ...]) -> None:
+        for key in sync.options.after:
+            if key not in by_key:
+                raise ConfigError(
+                    f"`after:` of {sync.key} names no sync: {key}",
+                    file=sync.file,
+                    key=f"exposures.{sync.key}.config.meta.sync.after",
+                    accepted=sorted(by_key),
+                )
+            if key in path:
+                raise ConfigError(
+                    f"`after:` goes in a circle: {' -> '.join((*path, key))}",
+                    file=sync.file,
+                    key=f"exposures.{sync.key}.config.meta.sync.after",
+                )
+            if key not in done:
+                place(by_key[key], (*path, key))
+        done.setdefault(sync.key, sync)
+
+    for sync in by_key.values():
+        place(sync, (sync.key,))
+    return tuple(done.values())

@@ -1,0 +1,1 @@
+"""SQL text: names, literals and the one function per type that renders a value as JSON."""

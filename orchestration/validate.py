@@ -1,0 +1,103 @@
+"""Everything that can be checked without building or sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from destinations.errors import ConfigError
+from orchestration.accounts import open_account, read_accounts
+from orchestration.dbt import DbtPaths, manifest
+from orchestration.project import Project, read_project
+from orchestration.sql.lint import forbidden_calls
+from orchestration.warehouse.profiles import read_output
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, and where."""
+
+    rule: str
+    severity: str
+    file: str
+    line: int | None
+    message: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the shape that `validate --json` promises."""
+        return asdict(self)
+
+
+def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
+    """Check profile, project, audiences, syncs and destinations; all findings at once."""
+    findings: list[Finding] = []
+    found: dict[str, Any] = {}
+
+    def attempt(rule: str, check: Callable[[], Any]) -> None:
+        try:
+            found[rule] = check()
+        except ConfigError as error:
+            findings.append(_finding(rule, error))
+
+    attempt("profile", lambda: read_output(paths, environment))
+    attempt("dbt", lambda: manifest(paths))
+    if "dbt" in found:
+        attempt("project", lambda: read_project(found["dbt"]))
+        findings += _clocks(found["dbt"])
+    attempt("destinations", lambda: read_accounts(paths.project_dir))
+    if "project" in found:
+        findings += _audiences(found["project"])
+    if "destinations" in found:
+        accounts = found["destinations"]
+        for account in accounts.values():
+            attempt("destination", partial(open_account, account, environment))
+        for sync in found["project"].syncs if "project" in found else ():
+            if sync.options.destination not in accounts:
+                findings.append(
+                    Finding(
+                        "destination",
+                        "error",
+                        sync.file,
+                        None,
+                        f"sync {sync.key} names no destination of destinations.yml: "
+                        f"{sync.options.destination} (accepted: {', '.join(sorted(accounts))})",
+                    )
+                )
+    return findings
+
+
+def _audiences(project: Project) -> Iterator[Finding]:
+    for audience in project.audiences:
+        file = audience.model.file
+        if audience.model.columns and "user_id" not in audience.model.columns:
+            message = f"{audience.key} has no column user_id, one row per member"
+            yield Finding("audience-key", "error", file, None, message)
+        if not audience.description:
+            message = f"{audience.key} has no description"
+            yield Finding("audience-description", "warning", file, None, message)
+        if not audience.owner:
+            message = f"{audience.key} has no config.meta.owner"
+            yield Finding("audience-owner", "warning", file, None, message)
+
+
+def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Below staging, as_of() is the only clock, and nothing is drawn by lot."""
+    for node in dbt_manifest["nodes"].values():
+        if node["resource_type"] != "model" or "staging" in node["fqn"]:
+            continue
+        for line, name in forbidden_calls(node["raw_code"]):
+            yield Finding(
+                "clock",
+                "error",
+                node["original_file_path"],
+                line,
+                f"{name} gives another answer at another time; use {{{{ as_of() }}}}",
+            )
+
+
+def _finding(rule: str, error: ConfigError) -> Finding:
+    accepted = f" (accepted: {', '.join(error.accepted)})" if error.accepted else ""
+    where = f"{error.key}: " if error.key else ""
+    return Finding(rule, "error", error.file or "", None, f"{where}{error.message}{accepted}")

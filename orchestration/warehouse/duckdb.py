@@ -1,0 +1,118 @@
+"""DuckDB, the embedded default.
+
+One process at a time may open the file, readers included, so connections are short and opening
+waits for whoever holds it. Facts: duckdb.org/docs/current/connect/concurrency.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from destinations.clock import Clock
+from destinations.errors import DataError, LockedError
+from orchestration.warehouse import Params
+from orchestration.warehouse.locks import POLL_SECONDS, file_lock
+
+INCOMING = "tailrace_incoming"
+
+
+class DuckDBWarehouse:
+    """One connection to a DuckDB file."""
+
+    dialect = "duckdb"
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, clock: Clock) -> None:
+        self._con = con
+        self._path = path
+        self._clock = clock
+
+    def execute(self, sql: str, params: Params = ()) -> None:
+        """Run a statement."""
+        self._con.execute(sql, params or None)
+
+    def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """Return a small result as Python rows."""
+        return self._con.execute(sql, params or None).fetchall()
+
+    def query(self, sql: str, params: Params = ()) -> pa.Table:
+        """Return a result that fits in memory."""
+        return self._con.sql(sql, params=params or None).to_arrow_table()
+
+    def stream(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield a result in batches; an open reader would block its connection."""
+        with closing(self._con.cursor()) as cursor:
+            yield from cursor.sql(sql).to_arrow_reader(rows)
+
+    def append(self, table: str, data: pa.Table | pa.RecordBatchReader) -> None:
+        """Insert rows by column name, in the open transaction if there is one."""
+        self._con.register(INCOMING, data)
+        try:
+            self._con.execute(f"insert into {table} by name select * from {INCOMING}")
+        finally:
+            self._con.unregister(INCOMING)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit on leaving, roll back on an exception."""
+        self._con.begin()
+        try:
+            yield
+        except BaseException:
+            self._con.rollback()
+            raise
+        self._con.commit()
+
+    def lock(self, name: str, deadline: float = 0.0) -> AbstractContextManager[None]:
+        """Hold a named lock kept beside the file."""
+        return file_lock(
+            self._path.with_name(self._path.name + ".locks") / name,
+            name,
+            clock=self._clock,
+            deadline=deadline,
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._con.close()
+
+    def __enter__(self) -> DuckDBWarehouse:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_duckdb(path: Path, *, clock: Clock, deadline: float = 60.0) -> DuckDBWarehouse:
+    """Open the file, making it if it is not there, and wait while another process holds it.
+
+    Raises:
+        LockedError: still held after `deadline` seconds; names the process.
+        DataError: the file is not a DuckDB database or cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    give_up = clock.monotonic() + deadline
+    while True:
+        try:
+            con = duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise DataError(f"cannot open the warehouse: {error}", file=path.name) from None
+            if clock.monotonic() >= give_up:
+                raise LockedError(_held_by(str(error), path), file=path.name) from None
+            clock.sleep(POLL_SECONDS)
+        else:
+            con.execute("set TimeZone = 'UTC'")
+            return DuckDBWarehouse(con, path, clock)
+
+
+def _held_by(error: str, path: Path) -> str:
+    pid = re.search(r"PID (\d+)", error)
+    holder = f"process {pid.group(1)}" if pid else "another process"
+    return f"the warehouse {path.name} is open in {holder}; close it there, then try again"

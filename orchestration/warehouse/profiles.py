@@ -1,0 +1,88 @@
+"""Connection settings, from dbt's profile and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from destinations.clock import Clock
+from destinations.errors import ConfigError
+from orchestration.accounts import rendered
+from orchestration.dbt import DbtPaths
+from orchestration.warehouse import Warehouse
+
+ENGINES = ("duckdb",)
+
+
+def read_output(paths: DbtPaths, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the chosen target of the project's profile, with `env_var()` rendered.
+
+    Raises:
+        ConfigError: a file, the profile or the target is missing; names it.
+    """
+    project = _yaml(paths.project_dir / "dbt_project.yml")
+    profile_file = paths.profiles_dir / "profiles.yml"
+    profile = _entry(_yaml(profile_file), str(project.get("profile")), profile_file, "")
+    name = str(project.get("profile"))
+    outputs = _entry(profile, "outputs", profile_file, name)
+    target = paths.target or str(profile.get("target"))
+    output = _entry(outputs, target, profile_file, f"{name}.outputs")
+    if output.get("type") not in ENGINES:
+        raise ConfigError(
+            f"there is no engine for type {output.get('type')!r} yet",
+            file=str(profile_file),
+            key=f"{name}.outputs.{target}.type",
+            accepted=ENGINES,
+        )
+    where = f"{name}.outputs.{target}"
+    return {
+        key: rendered(value, environment, profile_file, f"{where}.{key}", need=True)
+        for key, value in output.items()
+    }
+
+
+def open_profile(
+    paths: DbtPaths, environment: Mapping[str, str], *, clock: Clock, deadline: float
+) -> Warehouse:
+    """Open the warehouse that dbt builds in."""
+    from orchestration.warehouse.duckdb import open_duckdb
+
+    output = read_output(paths, environment)
+    return open_duckdb(Path(str(output["path"])), clock=clock, deadline=deadline)
+
+
+def default_environment(project_dir: Path) -> None:
+    """Give the bundled profile an absolute path, so that any working directory will do."""
+    local = project_dir.resolve().parent / "data" / "local"
+    os.environ.setdefault("TAILRACE_DUCKDB", str(local / "warehouse.duckdb"))
+    os.environ.setdefault("TAILRACE_STATE_DIR", str(local / "state"))
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ConfigError(
+            "no such file; give the dbt project with --project-dir and its profile with "
+            "--profiles-dir",
+            file=str(path),
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        raise ConfigError("this is not YAML", file=str(path)) from None
+    return content if isinstance(content, dict) else {}
+
+
+def _entry(mapping: Mapping[str, Any], key: str, file: Path, where: str) -> dict[str, Any]:
+    found = mapping.get(key)
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"has no {key!r}",
+            file=str(file),
+            key=f"{where}.{key}".lstrip("."),
+            accepted=sorted(map(str, mapping)),
+        )
+    return found

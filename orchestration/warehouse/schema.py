@@ -1,0 +1,104 @@
+"""The engine's tables in schema `tailrace`: names, keys and columns are stable.
+
+Every row carries the id of the evaluation or plan that wrote it. The status of that one row in
+`evaluations` or `plans` is the commit: readers join it and see committed ids only.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from orchestration.warehouse import Warehouse
+
+_TABLES = """
+create table if not exists tailrace.builds (
+    build_id varchar primary key, as_of timestamp, started_at timestamp, finished_at timestamp,
+    success boolean, relations json);
+create table if not exists tailrace.evaluations (
+    evaluation_id varchar primary key, audience varchar, as_of timestamp, origin varchar,
+    status varchar, base bigint, candidates bigint, members bigint, entered bigint,
+    exited bigint, reasons json, sql_fingerprint varchar, delta_hash varchar, seconds double,
+    evaluated_at timestamp, approved_by varchar, approved_at timestamp);
+create table if not exists tailrace.deltas (
+    evaluation_id varchar, user_id varchar, audience varchar, as_of timestamp, change varchar);
+create table if not exists tailrace.membership_intervals (
+    audience varchar, user_id varchar, entered_at timestamp, exited_at timestamp,
+    origin varchar, evaluation_id varchar);
+create table if not exists tailrace.plans (
+    plan_id varchar primary key, sync varchar, as_of timestamp, plan_hash varchar,
+    status varchar, reasons json, approved_by varchar, ready_at timestamp, planned_at timestamp,
+    ops bigint, enter bigint, "exit" bigint, "update" bigint, "delete" bigint, event bigint,
+    skipped bigint, gone bigint, too_late bigint, calls bigint, bytes bigint);
+create table if not exists tailrace.plan_ops (
+    plan_id varchar, seq bigint, dest_key varchar, user_id varchar, kind varchar, op varchar,
+    version bigint, op_id varchar, occurred_at timestamp, row_hash varchar,
+    not_before timestamp, objects integer, payload varchar);
+create table if not exists tailrace.receipts (
+    plan_id varchar, seq_from bigint, seq_to bigint, attempt integer, outcome varchar,
+    http_status integer, settled_at timestamp);
+create table if not exists tailrace.rejects (
+    sync varchar, dest_key varchar, op_id varchar, plan_id varchar, seq bigint, class varchar,
+    code varchar, field varchar, detail varchar, row_hash varchar, rejected_at timestamp,
+    state varchar);
+create table if not exists tailrace.acked (
+    sync varchar, dest_key varchar, user_id varchar, op varchar, version_issued bigint,
+    version_acked bigint, op_id varchar, row_hash varchar, occurred_at timestamp,
+    unsure_until timestamp, issued_op varchar, issued_op_id varchar, issued_row_hash varchar,
+    issued_occurred_at timestamp);
+create table if not exists tailrace.sent_events (
+    sync varchar, event_id varchar, op_id varchar, received_at timestamp, plan_id varchar);
+create table if not exists tailrace.sync_runs (
+    run_id varchar primary key, sync varchar, plan_id varchar, started_at timestamp,
+    ended_at timestamp, status varchar, calls bigint, retried bigint, throttled_s double);
+create table if not exists tailrace.suppressed (hmac varchar, reason varchar, since timestamp);
+create table if not exists tailrace.destination_state (
+    destination varchar, name varchar, value varchar, primary key (destination, name));
+"""
+
+# A row that failed has a receipt of its own beside that of its request: of the highest attempt,
+# the narrowest receipt is the row's.
+_OP_OUTCOMES = """
+create or replace view tailrace.op_outcomes as
+select o.plan_id, o.seq, o.dest_key, o.user_id, o.op_id, o.version,
+    arg_max(r.outcome, (r.attempt, r.seq_from - r.seq_to)) as outcome,
+    max(r.attempt) as attempt
+from tailrace.plan_ops as o
+left join tailrace.receipts as r
+    on o.plan_id = r.plan_id and o.seq between r.seq_from and r.seq_to
+group by all
+"""
+
+
+def create_tables(warehouse: Warehouse) -> None:
+    """Create what is missing; the workspace id is drawn once per warehouse."""
+    warehouse.execute("create schema if not exists tailrace")
+    for statement in _TABLES.strip().rstrip(";").split(";"):
+        warehouse.execute(statement)
+    warehouse.execute(_OP_OUTCOMES)
+    warehouse.execute(
+        "insert into tailrace.destination_state values ('', 'workspace_id', ?) "
+        "on conflict do nothing",
+        [uuid4().hex],
+    )
+
+
+def workspace_id(warehouse: Warehouse) -> str:
+    """Return the id that keeps this warehouse's op_ids apart from any other's."""
+    return state_value(warehouse, "", "workspace_id") or ""
+
+
+def state_value(warehouse: Warehouse, destination: str, name: str) -> str | None:
+    """Return what was learned about a destination under that name."""
+    found = warehouse.rows(
+        "select value from tailrace.destination_state where destination = ? and name = ?",
+        [destination, name],
+    )
+    return str(found[0][0]) if found else None
+
+
+def set_state_value(warehouse: Warehouse, destination: str, name: str, value: str) -> None:
+    """Keep what was learned about a destination."""
+    warehouse.execute(
+        "insert or replace into tailrace.destination_state values (?, ?, ?)",
+        [destination, name, value],
+    )

@@ -1,0 +1,244 @@
+"""A whole engine on a warehouse whose models are written by the test, not by dbt.
+
+Everything from evaluation to HTTP is the real thing; the endpoint is the sandbox. Time is the
+test's: waiting moves the clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from destinations.base import Destination, Secret
+from destinations.delivery.transport import HttpTransport, Transport
+from destinations.sandbox import SandboxSettings, calls, profile, running
+from orchestration.accounts import Account
+from orchestration.activate import run_syncs
+from orchestration.builds import latest_builds
+from orchestration.dbt import DbtPaths
+from orchestration.delivering import SyncRun, plan_sync, run_sync
+from orchestration.engine import Engine
+from orchestration.memberships import Evaluation, evaluate
+from orchestration.plan_store import store_plan
+from orchestration.planning import Plan
+from orchestration.project import Audience, Model, Project, Sync, SyncOptions
+from orchestration.sql.names import naive_utc
+from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
+from orchestration.warehouse.raw import create_raw
+from orchestration.warehouse.schema import create_tables
+
+T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+KEY = "test-key"
+TRAITS = Model("user_traits", "analytics.user_traits", ("user_id", "email", "score"), "traits.yml")
+EVENTS = Model("events", "analytics.events", (), "events.yml")
+
+
+@dataclass(slots=True)
+class TestClock:
+    """Starts at T0; sleeping moves it."""
+
+    __test__ = False
+
+    instant: datetime = T0
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def monotonic(self) -> float:
+        return self.instant.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=max(0.0, seconds))
+
+
+@dataclass(slots=True)
+class World:
+    """A warehouse, a sandbox and an engine between them."""
+
+    folder: Path
+    clock: TestClock
+    url: str
+    syncs: dict[str, Sync] = field(default_factory=dict)
+    audiences: dict[str, Audience] = field(default_factory=dict)
+    identifier: str = "email"
+    builds: int = 0
+    wrap: Any = None
+
+    @property
+    def sandbox(self) -> Path:
+        return self.folder / "sandbox.sqlite"
+
+    def connect(self, deadline: float = 60.0) -> DuckDBWarehouse:
+        return open_duckdb(self.folder / "w.duckdb", clock=self.clock, deadline=deadline)
+
+    def rows(self, sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
+        with self.connect() as warehouse:
+            return warehouse.rows(sql, params)
+
+    def users(self, users: Mapping[str, Mapping[str, Any]], at: datetime) -> None:
+        """Replace user_traits, as a build at `at` would: user_id to email and score."""
+        with self.connect() as warehouse:
+            warehouse.execute(
+                "create or replace table analytics.user_traits "
+                "(user_id varchar, email varchar, score double, label varchar)"
+            )
+            for user_id, user in users.items():
+                warehouse.execute(
+                    "insert into analytics.user_traits values (?, ?, ?, ?)",
+                    [
+                        user_id,
+                        user.get("email", f"{user_id}@example.com"),
+                        user.get("score", 1.0),
+                        user.get("label"),
+                    ],
+                )
+            self._built(warehouse, "user_traits", at)
+
+    def members(self, audience: str, members: Mapping[str, float] | set[str], at: datetime) -> None:
+        """Replace an audience's relation, as a build at `at` would."""
+        levels = members if isinstance(members, Mapping) else dict.fromkeys(members, 1.0)
+        with self.connect() as warehouse:
+            warehouse.execute(
+                f"create or replace table analytics.{audience} (user_id varchar, level double)"
+            )
+            for user_id, level in levels.items():
+                warehouse.execute(
+                    f"insert into analytics.{audience} values (?, ?)", [user_id, level]
+                )
+            self._built(warehouse, audience, at)
+
+    def events(self, events: list[tuple[str, str, str, datetime]], at: datetime) -> None:
+        """Add (event_id, user_id, name, occurred_at), received as they occur."""
+        with self.connect() as warehouse:
+            for event_id, user_id, name, occurred in events:
+                warehouse.execute(
+                    "insert into analytics.events values (?, ?, ?, ?, null, '{\"n\":1}', ?, ?)",
+                    [event_id, event_id, user_id, name, *[occurred.replace(tzinfo=None)] * 2],
+                )
+            self._built(warehouse, "events", at)
+
+    def _built(self, warehouse: DuckDBWarehouse, name: str, at: datetime) -> None:
+        self.builds += 1
+        entry = json.dumps([{"name": name, "resource_type": "model", "status": "success"}])
+        warehouse.execute(
+            "insert into tailrace.builds values (?, ?, ?, ?, true, ?)",
+            [f"b{self.builds:06}", *[at.replace(tzinfo=None)] * 3, entry],
+        )
+        warehouse.execute(
+            "update tailrace.builds set finished_at = ? where build_id = ?",
+            [naive_utc(T0 + timedelta(seconds=self.builds)), f"b{self.builds:06}"],
+        )
+
+    def audience(self, key: str) -> Audience:
+        model = Model(key, f"analytics.{key}", ("user_id", "level"), f"audiences/{key}.sql")
+        made = Audience(key, key.capitalize(), "team", "", model, ("user_traits",), "f" * 16)
+        self.audiences[key] = made
+        return made
+
+    def sync(self, key: str, *, audience: str | None = None, **options: Any) -> Sync:
+        defaults = {"destination": "iterable", "max_first": 1_000_000}
+        read = SyncOptions.model_validate({**defaults, **options})
+        model = EVENTS if read.sends == "events" else TRAITS
+        of = self.audiences[audience] if audience else None
+        made = Sync(key, "", "team", "syncs.yml", read, of.model if of else model, of)
+        self.syncs[key] = made
+        return made
+
+    def engine(self) -> Engine:
+        settings = {"api_key": KEY, "base_url": self.url, "identifier": self.identifier}
+        account = Account("iterable", "iterable", settings, Path("destinations.yml"))
+        return Engine(
+            dbt=DbtPaths(self.folder, self.folder),
+            project=Project(
+                tuple(self.audiences.values()), tuple(self.syncs.values()), TRAITS, EVENTS
+            ),
+            connect=self.connect,
+            accounts={"iterable": account},
+            environment={},
+            state_dir=self.folder / "state",
+            clock=self.clock,
+            random=Random(7),
+            transport=self._transport,
+        )
+
+    def _transport(self, destination: Destination) -> Transport:
+        real = HttpTransport(destination.base_url, destination.auth, "test")
+        return self.wrap(real) if self.wrap else real
+
+    def evaluate(self, key: str) -> Evaluation:
+        with self.connect() as warehouse:
+            return evaluate(
+                warehouse,
+                self.engine().project,
+                self.audiences[key],
+                latest_builds(warehouse),
+                as_of=None,
+                clock=self.clock,
+            )
+
+    def run(self, key: str, **changes: Any) -> SyncRun:
+        return run_sync(replace(self.engine(), **changes), self.syncs[key])
+
+    def run_all(self) -> tuple[SyncRun, ...]:
+        return run_syncs(self.engine(), self.syncs.values(), None)
+
+    def plan(self, key: str) -> Plan:
+        """Plan without storing."""
+        with self.connect() as warehouse:
+            return plan_sync(self.engine(), warehouse, self.syncs[key], as_of=None, secrets=False)
+
+    def store(self, key: str) -> Plan:
+        """Plan and store, without sending."""
+        with self.connect() as warehouse:
+            plan = plan_sync(self.engine(), warehouse, self.syncs[key], as_of=None, secrets=False)
+            return store_plan(warehouse, self.syncs[key], plan, self.clock.now())
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the calls that wrote something."""
+        found: list[dict[str, Any]] = calls(self.sandbox)["calls"] if self.sandbox.exists() else []
+        return [call for call in found if call["method"] == "POST"]
+
+    def profile(self, identifier: str) -> dict[str, Any]:
+        return profile(self.sandbox, identifier)
+
+    def fields(self, identifier: str) -> dict[str, Any]:
+        found = self.profile(identifier)["profile"]
+        return dict(found["dataFields"]) if found else {}
+
+    def event_names(self, identifier: str) -> list[str]:
+        return [event["eventName"] for event in self.profile(identifier)["events"]]
+
+    def step(self, hours: float = 24) -> datetime:
+        """Move the clock on and return the new instant."""
+        self.clock.sleep(hours * 3600)
+        return self.clock.now()
+
+
+@contextmanager
+def make_world(folder: Path, **settings: Any) -> Iterator[World]:
+    """Open a world in an empty folder; `settings` go to the sandbox."""
+    clock = TestClock()
+    chosen = {"limits": False, "track_creates_users": True, **settings}
+    options = SandboxSettings(state=folder / "sandbox.sqlite", api_key=Secret(KEY), **chosen)
+    with running(options, clock) as url:
+        world = World(folder, clock, url)
+        # Kept open, so that opening the file again in this process costs next to nothing.
+        with world.connect(), world.connect() as warehouse:
+            create_raw(warehouse)
+            create_tables(warehouse)
+            warehouse.execute("create schema analytics")
+            warehouse.execute(
+                "create table analytics.events (event_id varchar, row_id varchar, "
+                "user_id varchar, event varchar, anonymous_id varchar, properties json, "
+                "occurred_at timestamp, received_at timestamp)"
+            )
+            warehouse.execute(
+                "insert into raw.identifies (id, user_id) values ('x', 'x')"
+            )  # so that the raw layer is not empty
+            yield world
