@@ -98,7 +98,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The limits and habits of one call; every figure can be overridden in destinations.yml."""
+    """The limits and habits of one call, as the vendor documents them.
+
+    `one_per_key`: a dest_key comes at most once in a request, because two of its rows could not
+    be told apart in the answer. `max_bytes` is of the encoded body.
+    """
 
     path: str
     windows: tuple[Window, ...]
@@ -107,6 +111,7 @@ class Endpoint:
     max_objects: int
     dedup: Dedup
     locates: Locates
+    one_per_key: bool = True
     concurrency: int = 1
     timeout: float = 30.0
 

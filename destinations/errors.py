@@ -4,7 +4,6 @@ TailraceError            exit 1
 +-- ConfigError          exit 2: a file, key, flag or environment variable is wrong
 +-- DataError            exit 1: the warehouse or a file holds something unusable
 +-- LockedError          exit 1: somebody else holds what this run needs
-+-- DeliveryStopped      exit 1: the destination refused us as a whole; no row is to blame
 
 Rows that a destination refuses are data (`destinations.base.Outcome`), never exceptions.
 """
@@ -71,9 +70,3 @@ class LockedError(TailraceError):
     """Another process holds the warehouse, an audience or a sync."""
 
     kind = "locked"
-
-
-class DeliveryStopped(TailraceError):
-    """The destination refused the account or the route (401, 403, redirect)."""
-
-    kind = "delivery"

@@ -39,7 +39,7 @@ SECOND = 1_000_000  # of `Row.occurred_at`
 IDENTIFIERS = {"email": "email", "user_id": "userId"}
 
 # 4 MB in decimal: the reference does not say which megabyte.
-_BULK = {"max_rows": 1000, "max_objects": 1000, "max_bytes": 4_000_000}
+_BULK_ROWS, _BULK_BYTES = 1000, 4_000_000
 _ENDPOINTS = {
     Kind.IDENTIFY: Endpoint(
         "/api/users/bulkUpdate",
@@ -47,14 +47,20 @@ _ENDPOINTS = {
         dedup=Dedup.STATE,
         locates=Locates.IDENTITY,
         concurrency=4,
-        **_BULK,
+        max_rows=_BULK_ROWS,
+        max_objects=_BULK_ROWS,
+        max_bytes=_BULK_BYTES,
     ),
     Kind.TRACK: Endpoint(
         "/api/events/trackBulk",
         (Window(10, 1.0),),
         dedup=Dedup.UPSERT,
         locates=Locates.IDENTITY,
-        **_BULK,
+        # What fails by identity here fails for all events of that user; `decode` checks the count.
+        one_per_key=False,
+        max_rows=_BULK_ROWS,
+        max_objects=_BULK_ROWS,
+        max_bytes=_BULK_BYTES,
     ),
 }
 # Kept by Iterable itself; a write is refused or overwritten.
@@ -170,7 +176,7 @@ class Iterable:
         if not counted or body.get("code", "Success") != "Success":
             return Outcomes(Outcome(Status.UNKNOWN, UNREADABLE))
         lists, understood = _failure_lists(body)
-        exceptions = self._named(rows, lists)
+        exceptions = self._named(rows, lists, failed)
         if kind is Kind.TRACK:
             exceptions |= _disallowed(rows, body)
         explained = failed <= len(exceptions) and succeeded >= len(rows) - len(exceptions)
@@ -186,18 +192,24 @@ class Iterable:
         numeric = isinstance(reset, (int, float)) and not isinstance(reset, bool)
         return float(reset) if numeric and reset >= 0 else None
 
-    def _named(self, rows: Sequence[Row], lists: _Lists) -> dict[int, Outcome]:
-        """Return the rows whose identifier stands in a failure list; there is no index."""
+    def _named(self, rows: Sequence[Row], lists: _Lists, failed: int) -> dict[int, Outcome]:
+        """Return the rows whose identifier stands in a failure list; there is no index.
+
+        Rows that share an identifier failed together if it is listed as often as it was sent, or
+        if the count of failures says so; else it cannot be told which of them did.
+        """
         fold = str.lower if self.identifier == "email" else str
         by_key: dict[str, list[Row]] = {}
         for row in rows if lists else ():
             by_key.setdefault(fold(row.dest_key), []).append(row)
         named: dict[int, Outcome] = {}
+        values_named = {fold(value) for _, _, values in lists for value in values}
+        all_failed = failed == sum(len(by_key.get(value, [])) for value in values_named)
         for name, status, values in lists:
             for value, times in Counter(map(fold, values)).items():
                 same = by_key.get(value, [])
-                # A key sent twice of which one failed: it cannot be told which.
-                outcome = Outcome(status if times >= len(same) else Status.UNKNOWN, name)
+                together = all_failed or times >= len(same)
+                outcome = Outcome(status if together else Status.UNKNOWN, name)
                 for row in same:
                     named.setdefault(row.seq, outcome)
         return named

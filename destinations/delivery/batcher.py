@@ -14,15 +14,15 @@ ENVELOPE = 1024
 def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
     """Yield consecutive rows that fit one request.
 
-    Where the endpoint names failures by identity, a dest_key comes at most once in a request:
-    twice, it could not be told which of the two failed. A row too large by itself is yielded
-    alone; the sender rejects it without a call.
+    Where the endpoint names failures by identity, a dest_key comes at most once in a request
+    (unless it says otherwise): twice, it could not be told which of the two failed. A row too
+    large by itself is yielded alone; the sender rejects it without a call.
     """
     batch: list[Row] = []
     keys: set[str] = set()
     objects = 0
     size = ENVELOPE
-    by_identity = endpoint.locates is Locates.IDENTITY
+    once = endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
     for row in rows:
         row_size = len(row.payload) + ROW_OVERHEAD
         full = (
@@ -30,7 +30,7 @@ def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
             or objects + row.objects > endpoint.max_objects
             or size + row_size > endpoint.max_bytes
         )
-        if batch and (full or (by_identity and row.dest_key in keys)):
+        if batch and (full or (once and row.dest_key in keys)):
             yield batch
             batch, keys, objects, size = [], set(), 0, ENVELOPE
         batch.append(row)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -178,7 +178,13 @@ class Journal:
 
 
 def open_journal(
-    path: Path, *, warehouse_id: str, known_id: str | None, clock: Clock, new: bool = False
+    path: Path,
+    *,
+    warehouse_id: str,
+    known_id: str | None,
+    clock: Clock,
+    new: bool = False,
+    replaces: str | None = None,
 ) -> Journal:
     """Open the journal of a destination, making it on first use.
 
@@ -188,11 +194,14 @@ def open_journal(
         known_id: the journal's id as the warehouse remembers it, None before first use.
         clock: gives the time of claims.
         new: move whatever is there aside and begin a new journal.
+        replaces: the id of a warehouse whose place this one took on purpose; its journal is put
+            aside, since the plans in it are gone.
 
     Raises:
         ConfigError: the journal is lost, or belongs to another warehouse; says what to do.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = new or (replaces is not None and path.exists() and _owner(path) == replaces)
     if new and path.exists():
         _move_aside(path, f"{clock.now():%Y%m%dT%H%M%S}")
     if not path.exists() and known_id is not None and not new:
@@ -204,6 +213,27 @@ def open_journal(
         )
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+    journal = Journal(con, clock)
+    try:
+        _set_up(con, warehouse_id)
+        _check_owner(journal, path, warehouse_id, None if new else known_id)
+    except sqlite3.OperationalError:  # busy, or the disk is full: nothing is wrong with the file
+        journal.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        journal.close()
+        raise ConfigError(
+            f"the journal {path.name} cannot be read ({error}). Restore it, or begin a new one "
+            "with --new-journal (the old file is kept aside; rows in flight are sent again)",
+            file=path.name,
+        ) from None
+    except ConfigError:
+        journal.close()
+        raise
+    return journal
+
+
+def _set_up(con: sqlite3.Connection, warehouse_id: str) -> None:
     con.execute("pragma journal_mode = wal")
     con.execute("pragma synchronous = full")
     con.execute("pragma secure_delete = on")
@@ -216,16 +246,27 @@ def open_journal(
             ("warehouse_id", warehouse_id),
         ],
     )
-    journal = Journal(con, clock)
+
+
+def _owner(path: Path) -> str | None:
+    """Return the warehouse that a journal belongs to, None if it cannot be read."""
     try:
-        _check_owner(journal, path, warehouse_id, None if new else known_id)
-    except ConfigError:
-        journal.close()
-        raise
-    return journal
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as con:
+            found = con.execute("select value from meta where key = 'warehouse_id'").fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return found[0] if found else None
 
 
 def _check_owner(journal: Journal, path: Path, warehouse_id: str, known_id: str | None) -> None:
+    version = journal._meta("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ConfigError(
+            f"the journal {path.name} was written by another version of tailrace "
+            f"(format {version}, this one reads {SCHEMA_VERSION}). Use that version, or begin a "
+            "new journal with --new-journal (the old file is kept aside)",
+            file=path.name,
+        )
     foreign = journal._meta("warehouse_id") != warehouse_id
     replaced = known_id is not None and journal.journal_id != known_id
     if foreign or replaced:
@@ -238,6 +279,9 @@ def _check_owner(journal: Journal, path: Path, warehouse_id: str, known_id: str 
 
 
 def _move_aside(path: Path, stamp: str) -> None:
+    taken = 1
+    while path.with_name(f"{path.stem}.{stamp}{path.suffix}").exists():
+        stamp, taken = f"{stamp.split('-')[0]}-{taken + 1}", taken + 1
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():

@@ -7,6 +7,7 @@ so that no window at the vendor ever holds more than its limit.
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from destinations.base import Endpoint
@@ -14,6 +15,8 @@ from destinations.clock import Clock
 from destinations.delivery.journal import Journal
 
 JITTER_SECONDS = 0.1
+_LATEST = "latest"
+"""Row of the budget that holds the latest reading of the clock; endpoints begin with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Limiter:
         """Take the next free instant of all windows and move them on, in one commit."""
         with self.journal.transaction() as con:
             now = self.clock.now().timestamp()
+            _follow_the_clock(con, now)
             start = now
             spacings: list[tuple[str, float]] = []
             for window in endpoint.windows:
@@ -42,11 +46,24 @@ class Limiter:
                 spacing = (window.seconds + JITTER_SECONDS) / window.requests
                 found = con.execute("select tat from budget where name = ?", [key]).fetchone()
                 if found:
-                    # A clock set back must not stop us for longer than the window is.
-                    start = max(start, min(found[0], now + window.seconds + spacing))
+                    start = max(start, found[0])
                 spacings.append((key, spacing))
             con.executemany(
                 "insert into budget values (?, ?) on conflict (name) do update set tat = ?2",
                 [(key, start + spacing) for key, spacing in spacings],
             )
             return start
+
+
+def _follow_the_clock(con: sqlite3.Connection, now: float) -> None:
+    """Move all windows back with a clock that was set back, so that nobody waits for the old time.
+
+    A cap on how far ahead a window may be would do the same, and let a burst through as soon as
+    more processes wait than the window has permits.
+    """
+    found = con.execute("select tat from budget where name = ?", [_LATEST]).fetchone()
+    if found and now < found[0]:
+        con.execute("update budget set tat = tat - ?", [found[0] - now])
+    con.execute(
+        "insert into budget values (?, ?) on conflict (name) do update set tat = ?2", [_LATEST, now]
+    )

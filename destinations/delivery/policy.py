@@ -21,6 +21,8 @@ MAX_ATTEMPTS = 6
 BACKOFF_BASE = 1.0
 BACKOFF_CAP = 30.0
 LONGEST_WAIT = 60.0
+LONGEST_THROTTLE = 900.0
+"""Seconds that one request may be put off altogether before the run ends incomplete."""
 
 _BY_STATUS = {
     401: Verdict.STOP,
@@ -45,7 +47,7 @@ def verdict(status: int) -> Verdict:
 
 def backoff(attempt: int, draw: float) -> float:
     """Return seconds to wait before attempt + 1: full jitter, `draw` in [0, 1)."""
-    return float(draw * min(BACKOFF_CAP, BACKOFF_BASE * 2**attempt))
+    return float(draw * min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 16)))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -59,5 +61,5 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -78,9 +78,11 @@ class Sender:
             for kind, rows in read(span.seq_from, span.seq_to):
                 whole = [list(rows)] if span.claimed else batches(rows, self.endpoints[kind])
                 for batch in whole:
-                    self._deliver(plan_id, kind, batch, tally)
+                    self._deliver(plan_id, kind, batch, tally, repeated=span.claimed)
 
-    def _deliver(self, plan_id: str, kind: Kind, rows: Sequence[Row], tally: Tally) -> None:
+    def _deliver(
+        self, plan_id: str, kind: Kind, rows: Sequence[Row], tally: Tally, *, repeated: bool = False
+    ) -> None:
         request = self.destination.encode(kind, rows, self.context)
         claim = self.journal.claim(
             plan_id, rows[0].seq, rows[-1].seq, kind, hashlib.sha256(request.body).hexdigest()
@@ -90,41 +92,46 @@ class Sender:
                 claim, "delivered", None, {rows[0].seq: Outcome(Status.REJECTED, "too_large")}
             )
             return
-        response = self._answer(claim, kind, request, tally)
+        response = self._answer(claim, kind, request, tally, repeated=repeated)
         self._settle(plan_id, claim, kind, rows, response, tally)
 
-    def _answer(self, claim: int, kind: Kind, request: Request, tally: Tally) -> Response:
-        """Return an answer that the connector can read, repeating the same bytes until then."""
+    def _answer(
+        self, claim: int, kind: Kind, request: Request, tally: Tally, *, repeated: bool
+    ) -> Response:
+        """Return an answer that the connector can read, repeating the same bytes until then.
+
+        A request that may have arrived before keeps its boundaries, even if the account is
+        refused now.
+        """
         endpoint = self.endpoints[kind]
-        attempt = 0
+        attempt, throttles, put_off = 0, 0, 0.0
         while True:
             tally.throttled_s += self.limiter.acquire(endpoint.path, endpoint)
             tally.calls += 1
             answer = self.transport.send(request, timeout=endpoint.timeout)
-            if isinstance(answer, Failed):
-                what, reason = Verdict.RETRY, answer.reason
-            else:
-                what, reason = policy.verdict(answer.status), f"HTTP {answer.status}"
-                if what is Verdict.READ:
-                    return answer
-            status = None if isinstance(answer, Failed) else answer.status
+            what, status, reason = _judge(answer)
+            if what is Verdict.READ and isinstance(answer, Response):
+                return answer
             if what is Verdict.STOP:
-                self.journal.settle(claim, "refused", status)
+                self.journal.settle(claim, "retry" if repeated or attempt else "refused", status)
                 raise Stopped(f"{endpoint.path} answered {reason}")
             tally.retried += 1
-            attempt += what is Verdict.RETRY
-            wait = self._wait(answer, attempt)
-            if attempt >= policy.MAX_ATTEMPTS or wait > policy.LONGEST_WAIT:
+            throttled = what is Verdict.THROTTLED
+            throttles, attempt = throttles + throttled, attempt + (not throttled)
+            wait = self._wait(answer, throttles + attempt)
+            put_off += max(wait, policy.BACKOFF_BASE) if throttled else 0.0
+            too_long = wait > policy.LONGEST_WAIT or put_off > policy.LONGEST_THROTTLE
+            if attempt >= policy.MAX_ATTEMPTS or too_long:
                 self.journal.settle(claim, "retry", status)
-                raise Incomplete(f"{endpoint.path}: {reason}, {attempt} attempts")
-            tally.throttled_s += wait if what is Verdict.THROTTLED else 0.0
+                raise Incomplete(f"{endpoint.path}: {reason}, {throttles + attempt} attempts")
+            tally.throttled_s += wait if throttled else 0.0
             self.clock.sleep(wait)
 
     def _wait(self, answer: Response | Failed, attempt: int) -> float:
         if isinstance(answer, Response):
             told = policy.retry_after(answer.headers, self.clock.now())
             told = told if told is not None else self.destination.pause(answer)
-            if told is not None:
+            if told:  # to be told to wait 0 s is to be told nothing
                 return told
         return policy.backoff(attempt, self.random.random())
 
@@ -144,11 +151,10 @@ class Sender:
             raise Incomplete(f"{self.endpoints[kind].path}: an answer that cannot be read")
         unknown = [row for row in rows if outcomes.of(row.seq).status is Status.UNKNOWN]
         if not unknown or len(rows) == 1:
-            exceptions = dict(outcomes.exceptions)
+            told = {row.seq: outcomes.of(row.seq) for row in rows}
             if unknown:
-                exceptions[rows[0].seq] = _blame(outcomes.of(rows[0].seq), response.status)
-            elif outcomes.rest.status is not Status.DELIVERED:
-                exceptions = {row.seq: outcomes.of(row.seq) for row in rows}
+                told[rows[0].seq] = _blame(told[rows[0].seq], response.status)
+            exceptions = {s: o for s, o in told.items() if o.status is not Status.DELIVERED}
             self.journal.settle(claim, "delivered", response.status, exceptions)
             tally.rows += len(rows)
             _add(tally.warnings, outcomes.warnings)
@@ -163,11 +169,22 @@ class Sender:
         self, claim: int, kind: Kind, rows: Sequence[Row], response: Response, tally: Tally
     ) -> Outcomes:
         outcomes = self.destination.decode(kind, rows, response)
+        put_off = 0.0
         while isinstance(outcomes, FollowUp):
+            put_off += max(outcomes.seconds, policy.BACKOFF_BASE)
+            if outcomes.seconds > policy.LONGEST_WAIT or put_off > policy.LONGEST_THROTTLE:
+                self.journal.settle(claim, "retry", response.status)
+                raise Incomplete(f"{self.endpoints[kind].path}: the job it took does not end")
             self.clock.sleep(outcomes.seconds)
-            response = self._answer(claim, kind, outcomes.request, tally)
+            response = self._answer(claim, kind, outcomes.request, tally, repeated=True)
             outcomes = self.destination.decode(kind, rows, response)
         return outcomes
+
+
+def _judge(answer: Response | Failed) -> tuple[Verdict, int | None, str]:
+    if isinstance(answer, Failed):
+        return Verdict.RETRY, None, answer.reason
+    return policy.verdict(answer.status), answer.status, f"HTTP {answer.status}"
 
 
 def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:

@@ -247,3 +247,28 @@ def test_unsupported_kind_names_the_sync_and_the_choices() -> None:
 )
 def test_address_follows_the_region(given: dict[str, Any], url: str) -> None:
     assert Iterable(IterableSettings(Secret(SECRET), **given)).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("listed", "failed", "status"),
+    [
+        (["a@example.com"], 2, Status.REJECTED),  # named once, counted twice: both failed
+        (["a@example.com"] * 2, 2, Status.REJECTED),
+        (["a@example.com"], 1, Status.UNKNOWN),  # one of the two, and nobody says which
+    ],
+)
+def test_events_of_one_user_fail_together_if_the_count_says_so(
+    listed: list[str], failed: int, status: Status
+) -> None:
+    destination = Iterable(IterableSettings(Secret("k")))
+    rows = [
+        Row(n, key, f"id{n}", 0, 1, b"{}") for n, key in enumerate(["a@example.com"] * 2 + ["b"])
+    ]
+    body = {
+        "successCount": 3 - failed,
+        "failCount": failed,
+        "failedUpdates": {"invalidEmails": listed},
+    }
+    decoded = destination.decode(Kind.TRACK, rows, Response(200, {}, json.dumps(body).encode()))
+    assert isinstance(decoded, Outcomes)
+    assert [decoded.of(row.seq).status for row in rows] == [status, status, Status.DELIVERED]
