@@ -322,7 +322,9 @@ where heard_s <= $end""",
 }
 
 
-def generate(out: Path, *, events: int, seed: int, threads: int | None = None) -> list[Written]:
+def generate(
+    out: Path, *, events: int, seed: int, threads: int | None = None, level: int = 1
+) -> list[Written]:
     """Write `<out>/<table>.parquet` for tracks, identifies and pages.
 
     Args:
@@ -330,6 +332,7 @@ def generate(out: Path, *, events: int, seed: int, threads: int | None = None) -
         events: about how many rows `tracks` gets; users grow with it.
         seed: another seed, another product; the same seed, the same rows.
         threads: of DuckDB; they change the speed only.
+        level: of zstd; 15 is slow and what is committed, 1 is fast.
     """
     import duckdb
 
@@ -342,8 +345,6 @@ def generate(out: Path, *, events: int, seed: int, threads: int | None = None) -
             con.execute(f"set threads = {threads}")
         for script in (macros(seed), USERS, SESSIONS, EVENTS, IDENTIFIES):
             con.execute(_filled(script, words))
-        # what is committed is packed tightly; what is not, fast
-        level = 15 if events <= SAMPLE_EVENTS else 1
         return [
             _write(con, out / f"{table}.parquet", _filled(query, words), level)
             for table, query in FILES.items()
@@ -372,7 +373,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=SAMPLE_EVENTS, help="rows of tracks, about")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
-    for file in generate(options.out, events=options.events, seed=options.seed):
+    level = 15 if options.events <= SAMPLE_EVENTS else 1
+    for file in generate(options.out, events=options.events, seed=options.seed, level=level):
         print(f"{file.path}: {file.rows:,} rows, {file.size / 1e6:.2f} MB")
 
 
