@@ -17,8 +17,12 @@ from jinja2.sandbox import SandboxedEnvironment
 from destinations import CONNECTORS, connector
 from destinations.base import Destination, Secret
 from destinations.errors import ConfigError
+from orchestration.sql.names import checked_name
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_DBT_FILTERS = ("as_text", "as_native", "as_bool", "as_number")  # that a profile of dbt may use
+# What the expression of somebody else may raise while it is evaluated, ConfigError apart.
+_EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ def read_accounts(project_dir: Path) -> dict[str, Account]:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
         raise ConfigError(f"this is not YAML{line}", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("this is not UTF-8", file=str(path)) from None
     if not isinstance(content, dict) or not isinstance(content.get("destinations"), dict):
         raise ConfigError(
             "needs a mapping `destinations:` of name to settings",
@@ -64,7 +70,8 @@ def read_accounts(project_dir: Path) -> dict[str, Account]:
 
 
 def _account(name: str, entry: object, path: Path) -> Account:
-    where = f"destinations.{name}"
+    # The name is part of a file name in the state directory.
+    where = f"destinations.{checked_name(name, 'destination', file=str(path))}"
     if not isinstance(entry, dict):
         raise ConfigError("needs a mapping of settings", file=str(path), key=where)
     kind = entry.get("type")
@@ -103,6 +110,8 @@ def open_account(
         if item.name in account.settings:
             need = secrets or hints[item.name] is not Secret
             raw = rendered(account.settings[item.name], environment, account.file, where, need=need)
+            if need and raw == "" and hints[item.name] in (Secret, str):
+                raise ConfigError("is empty", file=str(account.file), key=where)
             values[item.name] = _typed(raw, hints[item.name], account.file, where)
         elif item.default is MISSING and item.default_factory is MISSING:
             raise ConfigError("this key is missing", file=str(account.file), key=where)
@@ -140,11 +149,13 @@ def rendered(
         raise ConfigError(f"environment variable {name} {problem}", file=str(file), key=where)
 
     jinja = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    jinja.filters |= dict.fromkeys(_DBT_FILTERS, str)
     try:
         return jinja.from_string(value).render(env_var=env_var)
-    except TemplateError as error:
+    except (TemplateError, *_EXPRESSION_ERRORS) as error:
+        why = error.message if isinstance(error, TemplateError) else type(error).__name__
         raise ConfigError(
-            f"cannot be rendered: {error.message}",
+            f"cannot be rendered: {why}",
             file=str(file),
             key=where,
             accepted=["{{ env_var('NAME') }}", "{{ env_var('NAME', 'default') }}"],
@@ -157,6 +168,9 @@ def _typed(value: object, hint: Any, file: Path, where: str) -> object:
             return None
         hint = next(part for part in get_args(hint) if part is not type(None))
     if hint is Secret and isinstance(value, str):
+        if not value.isascii() or not value.isprintable() or " " in value:
+            msg = "holds characters that cannot be in a header; was it pasted whole?"
+            raise ConfigError(msg, file=str(file), key=where, accepted=["printable ASCII"])
         return Secret(value)
     if get_origin(hint) is Literal:
         if value in get_args(hint):
@@ -175,14 +189,25 @@ def _typed(value: object, hint: Any, file: Path, where: str) -> object:
 
 
 def _check_url(url: str, account: Account) -> None:
-    parts = urlsplit(url)
-    plain = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if (parts.scheme != "https" and not plain) or not parts.hostname or parts.username:
+    if not _fit_to_send_to(url):
         raise ConfigError(
-            "must be an https address (http is accepted for 127.0.0.1 only)",
+            "must be an https address without user, query or fragment "
+            "(http is accepted for 127.0.0.1 only)",
             file=str(account.file),
             key=f"destinations.{account.name}.base_url",
         )
+
+
+def _fit_to_send_to(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or set(url) & set(" @?#\\"):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port  # reading the port checks it
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and host in LOOPBACK
+    return bool(host) and port != 0 and (parts.scheme == "https" or plain)
 
 
 def endpoint_name(destination: Destination) -> str:

@@ -111,7 +111,7 @@ def activate(engine: Engine, as_of: datetime | None, *, keep_going: bool = False
     evaluations = evaluate_audiences(engine, engine.project.audiences, instant)
     broken = [evaluation.audience for evaluation in evaluations if evaluation.status == "failed"]
     if broken and not keep_going:
-        why = f"not sent: {', '.join(broken)} could not be evaluated (--keep-going sends the rest)"
+        why = f"{', '.join(broken)} could not be evaluated (--keep-going sends the rest)"
         syncs = tuple(
             SyncRun(sync.key, sync.options.destination, "waiting", reasons=[why])
             for sync in engine.project.syncs

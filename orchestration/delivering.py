@@ -131,7 +131,15 @@ def plan_sync(
 def _planned(
     engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
 ) -> OpenPlan | None:
-    """Plan and store what is due now; None if that is nothing, or held."""
+    """Plan and store what is due now; None if that is nothing, or held.
+
+    While an audience's evaluation is held, its syncs send nothing at all: not even a changed
+    address is worth a call on the strength of an answer that somebody has yet to confirm.
+    """
+    held = _held_evaluation(warehouse, sync)
+    if held:
+        run.status, run.reasons = "held", [f"evaluation {held} of its audience is held"]
+        return None
     plan = plan_sync(engine, warehouse, sync, as_of=as_of, secrets=True)
     plan = store_plan(warehouse, sync, plan, engine.clock.now())
     run.skipped = plan.skipped
@@ -139,6 +147,15 @@ def _planned(
         run.status, run.plan_id, run.reasons = "held", plan.plan_id, list(plan.reasons)
         run.held_exits = plan.counts.get("exit", 0) + plan.counts.get("delete", 0)
     return open_plan(warehouse, sync) if plan.verdict == "ready" else None
+
+
+def _held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:
+    found = warehouse.rows(
+        "select max(evaluation_id) from tailrace.evaluations where audience = ? "
+        "and status = 'held'",
+        [sync.audience.key if sync.audience else None],
+    )
+    return str(found[0][0]) if found[0][0] else None
 
 
 def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Destination) -> Journal:
@@ -158,6 +175,7 @@ def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Dest
         engine.state_dir / f"{account}.sqlite",
         warehouse_id=workspace_id(warehouse),
         known_id=state_value(warehouse, account, "journal_id"),
+        replaces=state_value(warehouse, "", "replaces"),
         clock=engine.clock,
         new=engine.new_journal,
     )

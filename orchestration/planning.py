@@ -103,7 +103,9 @@ def make_plan(
     since = (first_at or as_of) - sync.options.since
     candidates = _candidates(sync, destination, relations, as_of, since, now)
     warehouse.execute(f"create or replace temp table tailrace_candidates as {candidates}")
-    for statement in _numbered(sync, workspace_id(warehouse), now):
+    kind, _ = spec_of(sync, destination)
+    once = destination.endpoints[kind].one_per_key
+    for statement in _numbered(sync, workspace_id(warehouse), now, once=once):
         warehouse.execute(statement)
     counts = dict(warehouse.rows("select op, count(*) from tailrace_ops group by op"))
     ops = sum(counts.values())
@@ -149,11 +151,11 @@ def _still_later(sync: Sync, now: datetime) -> str:
     )
 
 
-def _numbered(sync: Sync, workspace: str, now: datetime) -> tuple[str, str]:
+def _numbered(sync: Sync, workspace: str, now: datetime, *, once: bool) -> tuple[str, str]:
     """Give candidates their version and op_id, then number those that can be sent.
 
-    A request holds one kind and, where failures are located by identity, one row per dest_key:
-    so seq goes by kind, then by the how-many-eth op of its dest_key, then by time.
+    A request holds one kind and, where the endpoint needs it (`once`), one row per dest_key: so
+    seq goes by kind, then by the how-many-eth op of its dest_key, then by time.
     """
     event_id = uuid_of("'event'", text(sync.key), "dest_key", "event_id")
     state_id = uuid_of(text(workspace), text(sync.key), "dest_key", "cast(version as varchar)")
@@ -180,7 +182,7 @@ versioned as (
     from matched
 )
 select *, {event_id if is_events else state_id} as op_id,
-    {nth if is_events else "1"} as nth
+    {nth if is_events and once else "1"} as nth
 from versioned
 """
     ops = f"""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from destinations.errors import ConfigError
 from orchestration.sql.names import checked_name, ident
 
-_DURATION = re.compile(r"^(\d+)\s*([smhdw])$")
+_DURATION = re.compile(r"^(\d+)\s*([smhdw])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -22,7 +22,10 @@ def _duration(value: object) -> object:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if not match:
         raise ValueError("must be a number and a unit: 30m, 6h, 7d, 2w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError("is too long") from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -41,12 +44,12 @@ class SyncOptions(BaseModel):
     events: tuple[str, ...] = ()
     since: Duration = timedelta(days=7)
     after: tuple[str, ...] = ()
-    max_first: int | None = Field(default=None, ge=0)
+    max_first: int | None = Field(default=None, ge=0, strict=True)
     max_age: Duration = timedelta(hours=6)
     schedule: str | None = None
     send_updates: bool = False
-    entered_event: str = "Audience Entered"
-    exited_event: str | None = "Audience Exited"
+    entered_event: str = Field(default="Audience Entered", min_length=1)
+    exited_event: str | None = Field(default="Audience Exited", min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +146,18 @@ def read_project(manifest: Mapping[str, Any]) -> Project:
         if "audiences" in node["fqn"][1:-1]
     }
     _distinct_names(audiences.values())
+    traits = by_name["user_traits"]
     syncs = [
         _sync(exposure, models, audiences)
         for exposure in manifest["exposures"].values()
         if "sync" in exposure["config"].get("meta", {})
     ]
+    for sync in syncs:
+        _check_columns(sync, traits)
     return Project(
         audiences=tuple(sorted(audiences.values(), key=lambda audience: audience.key)),
         syncs=_in_order(syncs),
-        traits=by_name["user_traits"],
+        traits=traits,
         events=by_name["events"],
     )
 
@@ -169,12 +175,13 @@ def _model(node: Mapping[str, Any]) -> Model:
 def _audience(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Audience:
     file = node["original_file_path"]
     meta = node["config"].get("meta", {})
+    name = _display_name(node["name"], meta.get("audience"), file)
     upstream = _ancestors(node, nodes)
     code = [node["checksum"]["checksum"]]
     code += [nodes[unique_id]["checksum"]["checksum"] for unique_id in sorted(upstream)]
     return Audience(
         key=checked_name(node["name"], "audience", file=file),
-        name=meta.get("audience", {}).get("name") or node["name"].replace("_", " ").capitalize(),
+        name=name,
         owner=str(meta.get("owner", "")),
         description=node["description"],
         model=_model(node),
@@ -185,6 +192,14 @@ def _audience(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Audience:
         ),
         sql_fingerprint=hashlib.sha256("\n".join(code).encode()).hexdigest()[:16],
     )
+
+
+def _display_name(key: str, given: object, file: str) -> str:
+    if given is not None and not isinstance(given, dict):
+        msg = "needs a mapping such as {name: Re-engagement}"
+        raise ConfigError(msg, file=file, key="config.meta.audience", accepted=["name"])
+    name = (given or {}).get("name")
+    return str(name) if name else key.replace("_", " ").capitalize()
 
 
 def _ancestors(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> set[str]:
@@ -201,7 +216,7 @@ def _ancestors(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> set[str]:
 def _distinct_names(audiences: Iterable[Audience]) -> None:
     seen: dict[str, Audience] = {}
     for audience in audiences:
-        slug = re.sub(r"[^a-z0-9]+", "_", audience.name.lower()).strip("_")
+        slug = re.sub(r"[\W_]+", "_", audience.name.lower()).strip("_") or audience.name
         if slug in seen:
             raise ConfigError(
                 f"two audiences are called {audience.name!r} (as {slug}): "
@@ -224,7 +239,14 @@ def _sync(
     except ValidationError as error:
         raise _as_config_error(error, file, where) from None
     parents = exposure["depends_on"]["nodes"]
-    audience = next((audiences[parent] for parent in parents if parent in audiences), None)
+    members = [audiences[parent] for parent in parents if parent in audiences]
+    if len(members) > 1:
+        raise ConfigError(
+            f"a sync depends on one audience, this one on {', '.join(a.key for a in members)}",
+            file=file,
+            key=f"{where}.depends_on",
+        )
+    audience = members[0] if members else None
     model = audience.model if audience else next((models[p] for p in parents if p in models), None)
     if model is None:
         raise ConfigError(
@@ -259,9 +281,28 @@ def _check_shape(sync: Sync, where: str) -> None:
         problem = ("events", "sends: events needs `events:`, the names to send", ())
     elif options.sends == "events" and options.fields:
         problem = ("fields", "sends: events sends each event's own properties", ())
+    elif not all(options.fields):
+        problem = ("fields", "a field at the destination needs a name", ())
+    elif not options.max_age:
+        problem = ("max_age", "has to be more than nothing", ())
     if problem:
         key, message, accepted = problem
         raise ConfigError(message, file=sync.file, key=f"{where}.{key}", accepted=accepted)
+
+
+def _check_columns(sync: Sync, traits: Model) -> None:
+    """Refuse a mapped column that no model documents, before anything is built or sent."""
+    if not traits.columns or (sync.audience and not sync.model.columns):
+        return
+    known = {*traits.columns, *(sync.model.columns if sync.audience else ())}
+    for field, column in sync.options.fields.items():
+        if column not in known:
+            raise ConfigError(
+                f"there is no column {column!r} to send",
+                file=sync.file,
+                key=f"exposures.{sync.key}.config.meta.sync.fields.{field}",
+                accepted=sorted(known),
+            )
 
 
 def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigError:
@@ -272,14 +313,27 @@ def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigErr
     if first["type"] == "extra_forbidden":
         accepted = tuple(f.alias or name for name, f in SyncOptions.model_fields.items())
         message = "unknown key"
+    elif first["type"] == "literal_error":
+        accepted = tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+        message = "unknown value"
     return ConfigError(message, file=file, key=key, accepted=accepted)
+
+
+def _same_key(syncs: list[Sync]) -> tuple[Sync, Sync]:
+    first: dict[str, Sync] = {}
+    return next((first[s.key], s) for s in syncs if first.setdefault(s.key, s) is not s)
 
 
 def _in_order(syncs: list[Sync]) -> tuple[Sync, ...]:
     """Order syncs so that each comes after those it names in `after:`."""
     by_key = {sync.key: sync for sync in sorted(syncs, key=lambda sync: sync.key)}
     if len(by_key) < len(syncs):
-        raise ConfigError("two syncs have the same key", file=syncs[0].file, key="key")
+        first, second = _same_key(syncs)
+        raise ConfigError(
+            f"two syncs have the key {second.key}: in {first.file} and in {second.file}",
+            file=second.file,
+            key="config.meta.sync.key",
+        )
     done: dict[str, Sync] = {}
 
     def place(sync: Sync, path: tuple[str, ...]) -> None:

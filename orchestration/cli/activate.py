@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from orchestration.dbt import DbtRun
     from orchestration.engine import Engine
 
 new_journal_option = click.option(
@@ -51,6 +52,7 @@ def run(
     app.emit(
         {
             "as_of": f"{done.as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "build": _build_shape(done.build),
             "audiences": [evaluation.as_dict() for evaluation in done.evaluations],
             "syncs": [sync_run.as_dict() for sync_run in done.syncs],
         },
@@ -68,21 +70,23 @@ def build(app: App, as_of: datetime | None) -> None:
     from orchestration.cli import render
 
     instant, done = activate.build(app.engine(), as_of)
-    failures = [
-        {"model": node.name, "status": node.status, "file": node.file, "message": node.message}
-        for node in done.failures
-    ]
     app.emit(
-        {
-            "as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}",
-            "build_id": done.build_id,
-            "success": done.success,
-            "seconds": round(done.seconds, 2),
-            "failures": failures,
-        },
+        {"as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}", **_build_shape(done)},
         lambda out: render.show_build(out, done),
         code=0 if done.success else 1,
     )
+
+
+def _build_shape(done: DbtRun) -> dict[str, object]:
+    return {
+        "build_id": done.build_id,
+        "success": done.success,
+        "seconds": round(done.seconds, 2),
+        "failures": [
+            {"model": node.name, "status": node.status, "file": node.file, "message": node.message}
+            for node in done.failures
+        ],
+    }
 
 
 @click.command()

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,13 @@ class App:
         """Return where dbt finds the project."""
         from orchestration.dbt import DbtPaths
 
-        return DbtPaths(self.project_dir, self.profiles_dir, self.target)
+        artifacts = os.environ.get("DBT_TARGET_PATH")
+        return DbtPaths(
+            self.project_dir,
+            self.profiles_dir,
+            self.target,
+            Path(artifacts) if artifacts else None,
+        )
 
     @property
     def state_dir(self) -> Path:
@@ -54,23 +60,10 @@ class App:
 
     def engine(self, *, new_journal: bool = False) -> Engine:
         """Read the project and return what the verbs work with."""
-        from random import SystemRandom
+        from orchestration.setup import open_engine
 
-        from orchestration.accounts import read_accounts
-        from orchestration.dbt import manifest
-        from orchestration.engine import Engine
-        from orchestration.project import read_project
-
-        return Engine(
-            dbt=self.dbt,
-            project=read_project(manifest(self.dbt)),
-            connect=self.connect,
-            accounts=read_accounts(self.project_dir),
-            environment=os.environ,
-            state_dir=self.state_dir,
-            clock=self.clock,
-            random=SystemRandom(),
-            new_journal=new_journal,
+        return open_engine(
+            self.dbt, self.connect, os.environ, clock=self.clock, new_journal=new_journal
         )
 
     def emit(
@@ -145,18 +138,12 @@ class Instant(click.ParamType[datetime]):
         """
         if isinstance(value, datetime):
             return value
+        from orchestration.setup import parse_instant
+
         try:
-            if len(str(value)) == len("2026-01-31"):
-                day = date.fromisoformat(str(value))
-                return datetime.combine(day, time(23, 59, 59), UTC)
-            parsed = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(
-                f"{value!r} is not an instant; write 2026-03-01T12:00:00Z or 2026-03-01",
-                param,
-                ctx,
-            )
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+            return parse_instant(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 as_of_option = click.option(

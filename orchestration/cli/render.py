@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestration.memberships import Evaluation
     from orchestration.planning import Plan
 
+MESSAGE_LINES = 12
 COLOURS = {"failed": "red", "held": "yellow", "incomplete": "yellow", "waiting": "yellow"}
 
 
@@ -52,7 +53,14 @@ def show_build(out: Console, run: DbtRun) -> None:
     for node in run.failures:
         if node.status != "skipped":
             out.print(f"[red]{node.status}[/] {node.file} ({node.name})", highlight=False)
-            out.print(f"  {node.message[:1000]}", markup=False, highlight=False)
+            for line in _said(node.message):
+                out.print(f"  {line}", markup=False, highlight=False)
+
+
+def _said(message: str) -> list[str]:
+    """Return dbt's words without its own call stack and blank lines."""
+    lines = message.split("\n> in macro")[0].splitlines()
+    return [line.strip() for line in lines if line.strip()][:MESSAGE_LINES]
 
 
 def show_evaluations(out: Console, evaluations: Iterable[Evaluation]) -> None:
@@ -90,13 +98,15 @@ def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
     ]
     out.print(table("Syncs", columns, rows))
     for run in listed:
-        _reasons(out, run.sync, run.status, run.reasons)
+        same = [other.sync for other in listed if other.reasons == run.reasons]
+        if run.sync == same[0]:
+            _reasons(out, ", ".join(same), run.status, run.reasons)
         if run.error is not None:
             for name in ("file", "key", "accepted"):
                 if value := getattr(run.error, name):
                     shown = ", ".join(value) if isinstance(value, tuple) else value
                     out.print(f"  {name}: {shown}", markup=False, highlight=False)
-        if run.status == "held":
+        if run.status == "held" and run.plan_id:
             out.print(f"  see it: tailrace plan {run.sync}", highlight=False)
             _approve(out, run.plan_id, run.held_exits)
         for name, count in run.warnings.items():

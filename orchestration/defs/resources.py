@@ -30,7 +30,8 @@ def project_paths() -> DbtPaths:
     """
     project_dir = Path(os.environ.get("TAILRACE_PROJECT_DIR") or ROOT / "dbt_project").resolve()
     default_environment(project_dir)
-    return DbtPaths(project_dir, project_dir)
+    artifacts = os.environ.get("DBT_TARGET_PATH")
+    return DbtPaths(project_dir, project_dir, None, Path(artifacts) if artifacts else None)
 
 
 def engine() -> Engine:

@@ -57,34 +57,43 @@ def check(
         DataError: a time cannot be read (or is missing), or properties are not JSON objects; the
             message names file, column, how many rows of how many, and the first of them.
     """
-    somebody, named = kept_sql(source, found)
-    kept = f"{somebody} and {named}"
-    ids = [text_of(source, found[role]) for role in ("id", "message") if role in found]
-    time = instant_at(source, found["time"])
-    event = text_of(source, found["event"]) if "event" in found else "null"
-    asked = [
-        f"count(*) filter (not ({somebody}))",
-        f"count(*) filter ({somebody} and not ({named}))",
-        f"count(*) filter ({kept} and coalesce({', '.join([*ids, 'null'])}) is null)",
-        f"min({time}) filter ({kept})",
-        f"max({time}) filter ({kept})",
-        *(f"count(*) filter ({kept} and {event} = ?)" for _ in rename),
-    ]
     bad = _complaints(source, found)
-    for condition in bad.values():
-        wrong = f"{kept} and {condition}"
-        asked += [f"count(*) filter ({wrong})", f"min(n) filter ({wrong})"]
-    [row] = con.execute(
-        f"select {', '.join(asked)} from (select *, row_number() over () as n from source)",
-        list(rename),
-    ).fetchall()
+    # each expression once per row, whatever number of counts needs it
+    rows = f"select {', '.join(_per_row(source, found, bad))} from source"
+    asked = [
+        "count(*) filter (not somebody)",
+        "count(*) filter (somebody and not named)",
+        "count(*) filter (somebody and named and not has_id)",
+        "min(t) filter (somebody and named)",
+        "max(t) filter (somebody and named)",
+        *("count(*) filter (somebody and event = ?)" for _ in rename),
+        *(f"count(*) filter (somebody and named and bad_{role})" for role in bad),
+    ]
+    sql = f"select {', '.join(asked)} from ({rows})"
+    [row] = con.execute(sql, list(rename)).fetchall()
     fixed = 5 + len(rename)
-    for at, role in enumerate(bad):
-        if row[fixed + 2 * at]:
-            _refuse(source, found[role], role, row[fixed + 2 * at], row[fixed + 2 * at + 1])
-    nobody, nameless, without_id, first, last = row[:5]
+    for role, count in zip(bad, row[fixed:], strict=True):
+        if count:
+            first = f"select min(n) from ({rows}) where somebody and named and bad_{role}"
+            _refuse(con, source, role, found[role], count, first)
+    nobody, nameless, without_id, first_at, last_at = row[:5]
     renamed = dict(zip(rename, row[5:fixed], strict=True))
-    return Facts(nobody, nameless, without_id, first, last, renamed)
+    return Facts(nobody, nameless, without_id, first_at, last_at, renamed)
+
+
+def _per_row(source: Source, found: Mapping[str, int], bad: Mapping[str, str]) -> list[str]:
+    somebody, named = kept_sql(source, found)
+    ids = [text_of(source, found[role]) for role in ("id", "message") if role in found]
+    event = text_of(source, found["event"]) if "event" in found else "null"
+    return [
+        f"{somebody} as somebody",
+        f"{named} as named",
+        f"coalesce({', '.join([*ids, 'null'])}) is not null as has_id",
+        f"{instant_at(source, found['time'])} as t",
+        f"{event} as event",
+        "row_number() over () as n",
+        *(f"{condition} as bad_{role}" for role, condition in bad.items()),
+    ]
 
 
 def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str, int]) -> None:
@@ -96,6 +105,11 @@ def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str
         DataError: rows that differ in user, event or time share an id.
     """
     column = text_of(source, found["id"])
+    [(filled, distinct)] = con.execute(
+        f"select count({column}), count(distinct {column}) from source"
+    ).fetchall()
+    if filled == distinct:
+        return
     parts = [role for role in ("user", "anonymous", "event", "time") if role in found]
     content = ", ".join(f"c{found[role]}" for role in parts)
     [(ids, rows)] = con.execute(
@@ -127,14 +141,17 @@ def _complaints(source: Source, found: Mapping[str, int]) -> dict[str, str]:
     return bad
 
 
-def _refuse(source: Source, position: int, role: str, rows: int, first: int) -> NoReturn:
+def _refuse(
+    con: duckdb.DuckDBPyConnection, source: Source, role: str, position: int, count: int, first: str
+) -> NoReturn:
     want = "not a time that can be read (ISO 8601, with offset or UTC, or epoch seconds or ms)"
     if role == "properties":
         want = "not a JSON object"
     name = source.names[position]
+    [(row,)] = con.execute(first).fetchall()
     raise DataError(
-        f"{source.file}: column {name!r} ({flag(role)}) is {want} in {rows} of {source.rows} "
-        f"rows; the first is row {first}. Nothing was loaded",
+        f"{source.file}: column {name!r} ({flag(role)}) is {want} in {count} of {source.rows} "
+        f"rows; the first is row {row}. Nothing was loaded",
         file=source.file,
         key=name,
     )

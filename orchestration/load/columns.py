@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from destinations.errors import ConfigError
+from orchestration.load.reading import Source
 from orchestration.warehouse.raw import RAW_TABLES
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +78,7 @@ def roles_of(table: str) -> tuple[str, ...]:
     return tuple(by_name.get(column, column) for column in RAW_TABLES[table])
 
 
-def resolve(names: Sequence[str], columns: ColumnMap, table: str, file: str) -> dict[str, int]:
+def resolve(source: Source, columns: ColumnMap, table: str) -> dict[str, int]:
     """Return the position of the column of each role that the file has.
 
     Raises:
@@ -93,21 +94,29 @@ def resolve(names: Sequence[str], columns: ColumnMap, table: str, file: str) -> 
             msg = f"{flag(role)} does not apply to {table}"
             raise ConfigError(msg, key=flag(role), accepted=map(flag, roles_of(table)))
         if name:
-            found[role] = _position(names, name, role, file)
+            found[role] = _position(source, name, role)
     taken = set(found.values())
     for role in roles_of(table):
-        position = None if role in given else _known(names, role, taken)
+        position = None if role in given else _known(source.names, role, taken)
         if position is not None:
             found[role] = position
-    _require(found, names, table, file)
+    _require(found, source, table)
     return found
 
 
-def _position(names: Sequence[str], name: str, role: str, file: str) -> int:
-    if name not in names:
-        msg = f"{file} has no column {name!r} ({flag(role)}); its columns: {', '.join(names)}"
-        raise ConfigError(msg, file=file, key=flag(role), accepted=names)
-    return names.index(name)
+def _position(source: Source, name: str, role: str) -> int:
+    if name not in source.names:
+        msg = f"{_size(source)} has no column {name!r} ({flag(role)}){_columns(source)}"
+        raise ConfigError(msg, file=source.file, key=flag(role), accepted=source.names)
+    return source.names.index(name)
+
+
+def _size(source: Source) -> str:
+    return f"{source.file} ({source.rows:,} {'row' if source.rows == 1 else 'rows'})"
+
+
+def _columns(source: Source) -> str:
+    return f"; its columns: {', '.join(source.names)}"
 
 
 def _known(names: Sequence[str], role: str, taken: set[int]) -> int | None:
@@ -118,16 +127,16 @@ def _known(names: Sequence[str], role: str, taken: set[int]) -> int | None:
     return None
 
 
-def _require(found: Mapping[str, int], names: Sequence[str], table: str, file: str) -> None:
+def _require(found: Mapping[str, int], source: Source, table: str) -> None:
     needed = [("time",), ("user", "anonymous")] + ([("event",)] if table == "tracks" else [])
     for either in needed:
         if not any(role in found for role in either):
             flags = " or ".join(f"{flag(role)} COL" for role in either)
             msg = (
-                f"{file}: no column is known as the {either[0]}; name it with {flags}; "
-                f"its columns: {', '.join(names)}"
+                f"{_size(source)} has no column that is known as the {either[0]}; name it with "
+                f"{flags}{_columns(source)}"
             )
-            raise ConfigError(msg, file=file, key=flag(either[0]), accepted=names)
+            raise ConfigError(msg, file=source.file, key=flag(either[0]), accepted=source.names)
 
 
 def rename_from(pairs: Sequence[str]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _load_file(
     rename: Mapping[str, str],
 ) -> FileLoad:
     source = open_source(con, path)
-    found = resolve(source.names, columns, table, source.file)
+    found = resolve(source, columns, table)
     with readable(path):
         facts = check(con, source, found, rename)
         if "id" in found and columns.id is None:

@@ -11,6 +11,7 @@ from orchestration.load.report import FileLoad
 from orchestration.sql.names import naive_utc
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.raw import RAW_TABLES, create_raw, raw_counts
+from orchestration.warehouse.schema import start_again
 
 Origin = Literal["sample", "own"]
 
@@ -40,8 +41,7 @@ def prepare(warehouse: Warehouse, origin: Origin, *, replace: bool) -> None:
     if replace:
         for table in (*RAW_TABLES, "_loads"):
             warehouse.execute(f"delete from raw.{table}")
-        for schema in ("analytics", "tailrace"):
-            warehouse.execute(f"drop schema if exists {schema} cascade")
+        start_again(warehouse)
         return
     there = _origin_there(warehouse)
     if there is not None and there != origin:

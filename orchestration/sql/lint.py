@@ -7,14 +7,21 @@ from collections.abc import Iterator
 
 FORBIDDEN = {
     "now", "current_date", "current_timestamp", "current_time", "today", "get_current_timestamp",
-    "getdate", "sysdate", "localtimestamp", "localtime", "transaction_timestamp",
-    "random", "rand", "uuid", "gen_random_uuid", "setseed",
+    "get_current_time", "current_localtime", "current_localtimestamp", "getdate", "getutcdate",
+    "sysdate", "localtimestamp", "localtime", "transaction_timestamp", "statement_timestamp",
+    "clock_timestamp", "timeofday", "utc_timestamp", "ago", "age",
+    "random", "rand", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "generate_uuid",
+    "uuid_generate_v4", "setseed", "tablesample", "using sample",
+    "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_query_id",
 }  # fmt: skip
-_BARE = {"current_date", "current_timestamp", "current_time", "localtimestamp", "localtime"}
+_BARE = {
+    "current_date", "current_timestamp", "current_time", "localtimestamp", "localtime", "sysdate",
+    "tablesample", "using sample",
+}  # fmt: skip
 _NOISE = re.compile(
     r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}|--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"", re.DOTALL
 )
-_WORD = re.compile(r"(?<![.\w])([a-z_]+)(\s*\()?", re.IGNORECASE)
+_WORD = re.compile(r"(\.?)(?<!\w)(using\s+sample\b|[a-z_]\w*)(\s*\()?", re.IGNORECASE)
 
 
 def forbidden_calls(sql: str) -> Iterator[tuple[int, str]]:
@@ -24,6 +31,24 @@ def forbidden_calls(sql: str) -> Iterator[tuple[int, str]]:
     """
     plain = _NOISE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
     for match in _WORD.finditer(plain):
-        name = match[1].lower()
-        if name in FORBIDDEN and (match[2] or name in _BARE):
+        name = " ".join(match[2].lower().split())
+        bare = name in _BARE and not match[1]  # behind a dot it is a column
+        if name not in FORBIDDEN or not (match[3] or bare):
+            continue
+        if name != "age" or _one_argument(plain[match.end() :]):
             yield plain.count("\n", 0, match.start()) + 1, name
+
+
+def _one_argument(rest: str) -> bool:
+    """Return whether a call whose bracket was just opened has one argument.
+
+    `age(a, b)` is a difference; `age(a)` counts from today.
+    """
+    depth = 0
+    for character in rest:
+        if character == "," and not depth:
+            return False
+        if character == ")" and not depth:
+            return True
+        depth += {"(": 1, ")": -1}.get(character, 0)
+    return True

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from destinations.errors import ConfigError
 
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")  # not $, which lets a line feed through
 
 
 def checked_name(name: str, what: str, *, file: str | None = None) -> str:

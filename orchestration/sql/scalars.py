@@ -46,6 +46,7 @@ _DUCKDB = {
     ),
     Type.JSON: ("json",),
 }  # fmt: skip
+_JSON_STRING = r'"(\\.|[^"\\])*"'
 _BY_NAME = {name: kind for kind, names in _DUCKDB.items() for name in names}
 
 
@@ -63,7 +64,7 @@ def column_type(engine_type: str, column: str, *, file: str | None = None) -> Ty
     Raises:
         ConfigError: the type cannot be sent (lists, structs, bytes, intervals).
     """
-    name = re.sub(r"\(.*", "", engine_type.lower()).strip()
+    name = re.sub(r"\(.*", "", engine_type.lower(), flags=re.DOTALL).strip()
     if name not in _BY_NAME or engine_type.endswith("]"):
         raise ConfigError(
             f"column {column} has type {engine_type}, which cannot be sent; cast it (a list or a "
@@ -87,18 +88,20 @@ def json_text(column: Column, timestamps: str) -> str:
         return f"cast(to_json(cast({sql} as varchar)) as varchar)"
     if column.type is Type.DECIMAL:
         return _with_point(f"cast({sql} as varchar)")
+    if column.type is Type.JSON:
+        return _strict_json(sql)
     if column.type is Type.DATE:
         return f"strftime({sql}, '\"%Y-%m-%d\"')"
     if column.type is Type.TIMESTAMP:
         escaped = text(f'"{timestamps}"')
-        return f"strftime(cast({sql} as timestamp), {escaped})"
+        return f"strftime(try_cast({sql} as timestamp), {escaped})"
     return f"cast({sql} as varchar)"
 
 
 def canonical_text(column: Column) -> str:
     """Render a value for hashing: equal values, and only those, give equal text."""
     if column.type is Type.TIMESTAMP:
-        return f"cast(epoch_us(cast({column.sql} as timestamp)) as varchar)"
+        return f"cast(epoch_us(try_cast({column.sql} as timestamp)) as varchar)"
     if column.type is Type.DOUBLE:
         return f"cast(cast({column.sql} as double) + 0.0 as varchar)"
     return f"cast({column.sql} as varchar)"
@@ -108,11 +111,18 @@ def unsendable(column: Column) -> str | None:
     """Return a condition true for values that have no JSON form, or None if all have one."""
     if column.type is Type.DOUBLE:
         return f"not isfinite({column.sql})"
-    if column.type in (Type.DATE, Type.TIMESTAMP):
-        as_timestamp = f"cast({column.sql} as timestamp)"
-        return f"(not isfinite({as_timestamp}) or year({as_timestamp}) not between 1 and 9999)"
+    sql = column.sql
+    if column.type is Type.DATE:
+        return f"(not isfinite({sql}) or year({sql}) not between 1 and 9999)"
+    if column.type is Type.TIMESTAMP:
+        # Null where a coarser type holds an instant that a timestamp cannot.
+        year = f"year(try_cast({sql} as timestamp))"
+        return f"({sql} is not null and coalesce({year} not between 1 and 9999, true))"
     if column.type is Type.JSON:
-        return f"not json_valid({column.sql})"
+        # DuckDB takes NaN and Infinity for JSON; outside of strings nothing else has these letters.
+        outside = f"regexp_replace({_strict_json(sql)}, {text(_JSON_STRING)}, '', 'g')"
+        strange = f"coalesce(regexp_matches({outside}, '(?i)nan|inf'), true)"
+        return f"({sql} is not null and {strange})"
     return None
 
 
@@ -138,4 +148,14 @@ def uuid_of(*parts: str) -> str:
 
 
 def _with_point(number: str) -> str:
-    return f"case when contains({number}, '.') then {number} else {number} || '.0' end"
+    # DuckDB writes a decimal whose digits are all behind the point without the zero before it.
+    return (
+        f"case when starts_with({number}, '.') then '0' || {number} "
+        f"when starts_with({number}, '-.') then '-0' || substr({number}, 2) "
+        f"when contains({number}, '.') then {number} else {number} || '.0' end"
+    )
+
+
+def _strict_json(sql: str) -> str:
+    """Write JSON anew: DuckDB keeps the text as it came and takes commas before a bracket."""
+    return f"cast(try(json(cast({sql} as varchar))) as varchar)"

@@ -24,12 +24,20 @@ def read_output(paths: DbtPaths, environment: Mapping[str, str]) -> dict[str, An
     Raises:
         ConfigError: a file, the profile or the target is missing; names it.
     """
+    return _chosen(paths, environment)[1]
+
+
+def _chosen(paths: DbtPaths, environment: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     project = _yaml(paths.project_dir / "dbt_project.yml")
     profile_file = paths.profiles_dir / "profiles.yml"
     profile = _entry(_yaml(profile_file), str(project.get("profile")), profile_file, "")
     name = str(project.get("profile"))
     outputs = _entry(profile, "outputs", profile_file, name)
-    target = paths.target or str(profile.get("target"))
+    # Without a target dbt takes the one called default.
+    given = rendered(
+        profile.get("target", "default"), environment, profile_file, f"{name}.target", need=True
+    )
+    target = paths.target or str(given)
     output = _entry(outputs, target, profile_file, f"{name}.outputs")
     if output.get("type") not in ENGINES:
         raise ConfigError(
@@ -39,7 +47,7 @@ def read_output(paths: DbtPaths, environment: Mapping[str, str]) -> dict[str, An
             accepted=ENGINES,
         )
     where = f"{name}.outputs.{target}"
-    return {
+    return where, {
         key: rendered(value, environment, profile_file, f"{where}.{key}", need=True)
         for key, value in output.items()
     }
@@ -48,11 +56,23 @@ def read_output(paths: DbtPaths, environment: Mapping[str, str]) -> dict[str, An
 def open_profile(
     paths: DbtPaths, environment: Mapping[str, str], *, clock: Clock, deadline: float
 ) -> Warehouse:
-    """Open the warehouse that dbt builds in."""
+    """Open the warehouse that dbt builds in.
+
+    Raises:
+        ConfigError: as `read_output`, or the target has no file to come back to.
+        LockedError: somebody else still holds it after `deadline` seconds.
+    """
     from orchestration.warehouse.duckdb import open_duckdb
 
-    output = read_output(paths, environment)
-    return open_duckdb(Path(str(output["path"])), clock=clock, deadline=deadline)
+    where, output = _chosen(paths, environment)
+    path = str(output.get("path", ":memory:"))
+    if path.startswith((":memory:", "md:", "motherduck:")):
+        raise ConfigError(
+            f"the warehouse has to be a file that stays, not {path!r}",
+            file=str(paths.profiles_dir / "profiles.yml"),
+            key=f"{where}.path",
+        )
+    return open_duckdb(Path(path), clock=clock, deadline=deadline)
 
 
 def default_environment(project_dir: Path) -> None:
@@ -71,7 +91,7 @@ def _yaml(path: Path) -> dict[str, Any]:
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError("this is not YAML", file=str(path)) from None
     return content if isinstance(content, dict) else {}
 

@@ -82,6 +82,24 @@ def create_tables(warehouse: Warehouse) -> None:
     )
 
 
+def start_again(warehouse: Warehouse) -> None:
+    """Drop all that was computed, and remember whose place this warehouse takes.
+
+    A journal that belongs to the workspace dropped here is put aside when it is next opened; one
+    that belongs to any other is refused.
+    """
+    there = warehouse.rows(
+        "select 1 from information_schema.tables "
+        "where table_schema = 'tailrace' and table_name = 'destination_state'"
+    )
+    replaced = workspace_id(warehouse) if there else None
+    for schema in ("analytics", "tailrace"):
+        warehouse.execute(f"drop schema if exists {schema} cascade")
+    if replaced is not None:
+        create_tables(warehouse)
+        set_state_value(warehouse, "", "replaces", replaced)
+
+
 def workspace_id(warehouse: Warehouse) -> str:
     """Return the id that keeps this warehouse's op_ids apart from any other's."""
     return state_value(warehouse, "", "workspace_id") or ""

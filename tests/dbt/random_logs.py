@@ -82,10 +82,12 @@ class Population:
     def identify(self) -> Row:
         """Return an identify call; equal times are common."""
         address = self.dice.choice([*self.users, "shared"]) + "@Example.com"
-        call = self.call()
+        tie = self.dice.choice([*self.ties, None])
+        at_once = {"timestamp": tie, "received_at": tie}
+        late = {"timestamp": tie}
         return {
-            **call,
-            "timestamp": self.dice.choice([*self.ties, call["timestamp"]]),
+            **self.call(),
+            **(self.dice.choice([at_once, late]) if tie else {}),
             "email": self.dice.choice([address, f" {address.upper()} ", None, ""]),
             "phone": self.dice.choice(["+31 6", None]),
             "country": self.dice.choice(["NL", "DE", None, " "]),

@@ -27,10 +27,12 @@ tailrace:
 
 
 @pytest.fixture
-def copied(tmp_path: Path, raw: Raw) -> DbtPaths:
-    """A project of one's own to break."""
+def copied(tmp_path: Path, paths: DbtPaths, built: DbtRun) -> DbtPaths:
+    """A project of one's own to break; dbt parses only what differs from the shipped one."""
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "target").mkdir()
+    shutil.copy(paths.artifacts / "partial_parse.msgpack", project / "target")
     return DbtPaths(project, project)
 
 
@@ -116,13 +118,13 @@ def test_a_warehouse_in_use_names_the_process(raw: Raw, paths: DbtPaths) -> None
 
 
 def test_a_warehouse_that_is_none_is_a_data_error(
-    tmp_path: Path, paths: DbtPaths, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, copied: DbtPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "notes.duckdb"
     file.write_text("not a database" * 1000)
     monkeypatch.setenv("TAILRACE_DUCKDB", str(file))
     with pytest.raises(DataError, match="not a valid DuckDB database"):
-        run_dbt(paths, "run", as_of=AS_OFS[-1])
+        run_dbt(copied, "run", as_of=AS_OFS[-1])
 
 
 @pytest.mark.parametrize(

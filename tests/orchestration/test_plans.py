@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 import pytest
 
-from destinations.base import Request, Response
-from destinations.delivery.transport import Failed, Transport
+from destinations.base import Response
+from destinations.delivery.transport import Failed
 from destinations.errors import ConfigError, DataError
 from orchestration.approvals import approve
 from orchestration.warehouse.schema import workspace_id
-from tests.support.world import World, make_world
+from tests.support.faults import down
+from tests.support.world import World, expected_id, make_world
 
 
 @pytest.fixture
@@ -23,25 +23,6 @@ def traits(world: World) -> World:
 
 def put(world: World, users: dict[str, dict[str, object]], hours: float = 1) -> None:
     world.users(users, world.step(hours))
-
-
-class Down:
-    """A destination that answers nothing but errors, or loses its answers."""
-
-    def __init__(self, real: Transport, answer: Response | Failed, apply: bool = False) -> None:
-        self.real, self.answer, self.apply = real, answer, apply
-
-    def send(self, request: Request, *, timeout: float) -> Response | Failed:
-        if self.apply:
-            self.real.send(request, timeout=timeout)
-        return self.answer
-
-    def close(self) -> None:
-        self.real.close()
-
-
-def down(world: World, answer: Response | Failed, *, apply: bool = False) -> None:
-    world.wrap = lambda real: Down(real, answer, apply)
 
 
 def acked(world: World, key: str) -> dict[str, tuple[object, ...]]:
@@ -103,13 +84,6 @@ def test_op_ids_follow_from_workspace_sync_key_and_version(traits: World) -> Non
     ((_, issued, acknowledged, op_id, _),) = acked(traits, "traits").values()
     assert (issued, acknowledged) == (2, 2)
     assert op_id == expected_id(workspace, "traits", "a@example.com", "2")
-
-
-def expected_id(*parts: str) -> str:
-    """The same rule, from hashlib: sha256 over length-prefixed parts, as a UUID version 8."""
-    digest = hashlib.sha256("".join(f"{len(p)}:{p}" for p in parts).encode()).hexdigest()
-    variant = "89ab"[int(digest[16], 16) % 4]
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def test_the_golden_op_id_never_changes() -> None:
@@ -323,85 +297,3 @@ def test_time_does_not_go_back(traits: World) -> None:
     traits.users({"a": {"score": 3.0}}, traits.clock.now() - timedelta(days=1))
     with pytest.raises(DataError, match="does not go back"):
         traits.run("traits")
-
-
-class TestEvents:
-    @pytest.fixture
-    def events(self, world: World) -> World:
-        world.sync("events", sends="events", events=["Opened"])
-        world.users({"a": {}, "b": {}, "n": {"email": None}}, world.clock.now())
-        return world
-
-    def add(self, world: World, *events: tuple[str, str, float], hours: float = 1) -> None:
-        """Add (event_id, user_id, hours ago) and build an hour later."""
-        at = world.step(hours)
-        listed = [(i, u, "Opened", at - timedelta(hours=ago)) for i, u, ago in events]
-        world.events(listed, at)
-        with world.connect() as warehouse:
-            world._built(warehouse, "user_traits", at)
-
-    def test_each_event_is_sent_once_in_order(self, events: World) -> None:
-        self.add(events, ("e2", "a", 2), ("e1", "a", 3), ("e3", "b", 1))
-        assert events.run("events").delivered == 3
-        sent = events.profile("a@example.com")["events"]
-        assert [e["times_received"] for e in sent] == [1, 1]
-        assert events.run("events").status == "nothing"
-        self.add(events, ("e4", "a", 0.5))
-        assert events.run("events").delivered == 1
-
-    def test_an_event_id_gives_its_op_id(self, events: World) -> None:
-        self.add(events, ("e1", "a", 1))
-        events.run("events")
-        (event,) = events.profile("a@example.com")["events"]
-        assert event["id"] == expected_id("event", "events", "a@example.com", "e1")
-
-    def test_the_first_plan_begins_a_week_back(self, events: World) -> None:
-        self.add(events, ("old", "a", 24 * 8), ("new", "a", 24 * 6))
-        assert events.run("events").delivered == 1
-
-    def test_duplicates_of_an_event_id_are_one(self, events: World) -> None:
-        self.add(events, ("e1", "a", 1), ("e1", "a", 1))
-        assert events.run("events").delivered == 1
-
-    def test_an_event_that_arrives_late_is_sent(self, events: World) -> None:
-        self.add(events, ("e1", "a", 1))
-        events.run("events")
-        self.add(events, ("late", "a", 24 * 2))
-        assert events.run("events").delivered == 1
-
-    def test_events_older_than_the_look_back_are_counted_not_sent(self, events: World) -> None:
-        self.add(events, ("e1", "a", 1))
-        events.run("events")
-        self.add(events, ("missed", "a", 0), hours=24)
-        self.add(events, ("now", "a", 0), hours=24 * 8)
-        plan = events.plan("events")
-        assert (plan.ops, plan.too_late) == (1, 1)
-
-    def test_users_without_an_address_are_skipped(self, events: World) -> None:
-        self.add(events, ("e1", "n", 1), ("e2", "n", 1), ("e3", "a", 1))
-        run = events.run("events")
-        assert (run.delivered, run.skipped) == (1, 1)
-
-    def test_events_of_a_plan_given_up_are_planned_again(self, events: World) -> None:
-        self.add(events, ("e1", "a", 1))
-        down(events, Failed("connection lost", sent=True), apply=True)
-        events.run("events")
-        events.wrap = None
-        self.add(events, ("e2", "a", 1), hours=7)
-        assert events.run("events").delivered == 2
-        sent = events.profile("a@example.com")["events"]
-        assert len(sent) == 2
-        assert sent[0]["times_received"] > 1
-
-    def test_events_of_a_held_plan_are_not_lost(self, world: World) -> None:
-        world.sync("events", sends="events", events=["Opened"], max_first=0)
-        world.users({"a": {}}, world.clock.now())
-        self.add(world, ("e1", "a", 1))
-        assert world.run("events").status == "held"
-        self.add(world, ("e2", "a", 1))
-        run = world.run("events")
-        assert run.status == "held"
-        with world.connect() as warehouse:
-            approve(warehouse, str(run.plan_id), expect_exits=None, by="me", now=world.clock.now())
-        assert world.run("events").delivered == 2
-        assert world.run("events").status == "nothing"

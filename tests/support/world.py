@@ -6,6 +6,7 @@ test's: waiting moves the clock.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -218,6 +219,13 @@ class World:
         """Move the clock on and return the new instant."""
         self.clock.sleep(hours * 3600)
         return self.clock.now()
+
+
+def expected_id(*parts: str) -> str:
+    """The same rule, from hashlib: sha256 over length-prefixed parts, as a UUID version 8."""
+    digest = hashlib.sha256("".join(f"{len(p)}:{p}" for p in parts).encode()).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def test_an_unreadable_arrival_or_sign_up(warehouse: Warehouse, clock: Clock, wr
     assert "1 of 2 rows" in error.message
 
 
-@pytest.mark.parametrize("bad", ["[1]", "3", "{broken", '"text"', '{"a": NaN}'])
+@pytest.mark.parametrize("bad", ["[1]", "3", "{broken", '"text"'])
 def test_properties_that_are_no_object(
     warehouse: Warehouse, clock: Clock, write: Write, bad: str
 ) -> None:

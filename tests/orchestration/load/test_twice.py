@@ -32,7 +32,7 @@ def ids(warehouse: Warehouse) -> list[str]:
     return [id_ for (id_,) in warehouse.rows("select id from raw.tracks order by id")]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=st.lists(row, min_size=1, max_size=12), cut=st.integers(0, 12))
 def test_twice_is_once_and_in_pieces_is_whole(rows: list[dict[str, object]], cut: int) -> None:
     lines = [json.dumps(item) + "\n" for item in rows]

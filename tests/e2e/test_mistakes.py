@@ -1,0 +1,150 @@
+"""Somebody's mistake: a few lines with file, key and what is accepted; no call is made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import END, ROOT, Shell
+
+AT = ("--as-of", END.isoformat())
+ONE_SCREEN = 40
+
+
+@pytest.fixture
+def own(shell: Shell) -> Shell:
+    """A shell with a copy of the project that the test may break."""
+    project = shell.folder / "dbt_project"
+    shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("logs"))
+    return replace(shell, project=project)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def check(shell: Shell, words: tuple[str, ...], code: int, **environment: str | None) -> None:
+    said = shell.run("run", *AT, code=code, **environment)
+    assert len(said.splitlines()) <= ONE_SCREEN, said
+    for word in words:
+        assert word in " ".join(said.split()), f"{word!r} is not in:\n{said}"
+    assert not shell.calls()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("destinations:\n", "destinations:\n\t- x", ("not YAML", "destinations.yml")),
+        ("type: iterable", "type: iterabel", ("destinations.iterable.type", "accepted: iterable")),
+        ("api_key:", "api_kee:", ("unknown key", "destinations.iterable.api_kee", "api_key")),
+        ("'email'", "'mail'", ("destinations.iterable.identifier", "accepted: email, user_id")),
+        ("destinations:\n", "destination:\n", ("destinations.yml", "key: destinations")),
+        ("https://api.iterable.com", "http://api.iterable.com", ("https",)),
+    ],
+)  # fmt: skip
+def test_destinations_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> None:
+    edit(own.project / "destinations.yml", old, new)
+    bare = {"ITERABLE_BASE_URL": None} if "http:" in new else {}
+    check(own, words, 2, **bare)
+
+
+@pytest.mark.parametrize("value", [None, "", "key\n", " key"])
+def test_a_missing_or_mangled_secret(own: Shell, value: str | None) -> None:
+    words = ("ITERABLE_API_KEY", "destinations.yml", "destinations.iterable.api_key")
+    check(own, words, 2, ITERABLE_API_KEY=value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("sends: traits", "sends: trait", ("sends", "traits", "membership", "events")),
+        ("as: track", "has: track", ("unknown key", "has", "accepted", "as,")),
+        ("destination: iterable", "destination: braze", ("braze", "accepted: iterable")),
+        ("plan: plan", "plan: tier", ("tier", "syncs.yml", "fields.plan", "last_session_at")),
+        ("after: [iterable_user_traits]", "after: [traits]", ("traits", "iterable_user_traits")),
+    ],
+)  # fmt: skip
+def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> None:
+    edit(own.project / "models" / "syncs.yml", old, new)
+    check(own, words, 2)
+
+
+def rename_column(audience: Path) -> None:
+    edit(audience, "    user_id,\n", "    user_id as member_id,\n")
+
+
+def double(audience: Path) -> None:
+    text = audience.read_text()
+    audience.write_text(f"select * from ({text}) union all select * from ({text})")
+
+
+def nullify(audience: Path) -> None:
+    edit(audience, "    user_id,\n", "    nullif(user_id, user_id) as user_id,\n")
+
+
+def break_sql(audience: Path) -> None:
+    audience.write_text(audience.read_text() + "\nand no_such_column > 1")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (rename_column, ("feature_adoption.sql", "user_id")),
+        (double, ("feature_adoption.sql", "repeat a user_id", "one row per member")),
+        (nullify, ("feature_adoption.sql", "have no user_id")),
+        (break_sql, ("feature_adoption.sql", "no_such_column")),
+    ],
+)
+def test_an_audience_that_cannot_be_evaluated(
+    own: Shell, mistake: Callable[[Path], None], words: tuple[str, ...]
+) -> None:
+    mistake(own.project / "models" / "audiences" / "feature_adoption.sql")
+    check(own, (*words, "--keep-going"), 1)
+
+
+def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
+    assert own.json("validate") == {"ok": True, "findings": []}
+    edit(own.project / "destinations.yml", "api_key:", "api_kee:")
+    edit(own.project / "models" / "syncs.yml", "sends: traits", "sends: trait")
+    audience = own.project / "models" / "audiences" / "depth_nudge.sql"
+    audience.write_text(audience.read_text() + "\nand now() > last_session_at")
+    found = own.json("validate", code=2)["findings"]
+    assert {finding["rule"] for finding in found} == {"destinations", "project", "clock"}
+    assert all(finding["file"] for finding in found)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("evaluate",), ("plan",), ("sync",), ("preview", "re_engagement"), ("build",)],
+)
+def test_without_events_every_verb_names_both_ways_to_load(
+    empty_shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    said = " ".join(empty_shell.run(*arguments, code=1).split())
+    assert "tailrace load --sample" in said
+    assert "tailrace load FILE" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "accepted"),
+    [
+        (("evaluate", "nobody"), "re_engagement"),
+        (("sync", "nothing"), "iterable_user_traits"),
+        (("history", "nobody"), "re_engagement"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(
+    shell: Shell, arguments: tuple[str, ...], accepted: str
+) -> None:
+    error = shell.json(*arguments, code=2)["error"]
+    assert accepted in error["accepted"]
+
+
+def test_usage_errors_are_json_too(shell: Shell) -> None:
+    assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"

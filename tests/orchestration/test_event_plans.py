@@ -1,0 +1,103 @@
+"""Events: each once, none lost, none too old."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from destinations.delivery.transport import Failed
+from orchestration.approvals import approve
+from tests.support.faults import down
+from tests.support.world import World, expected_id
+
+
+@pytest.fixture
+def events(world: World) -> World:
+    world.sync("events", sends="events", events=["Opened"])
+    world.users({"a": {}, "b": {}, "n": {"email": None}}, world.clock.now())
+    return world
+
+
+def add(world: World, *events: tuple[str, str, float], hours: float = 1) -> None:
+    """Add (event_id, user_id, hours ago) and build an hour later."""
+    at = world.step(hours)
+    listed = [(i, u, "Opened", at - timedelta(hours=ago)) for i, u, ago in events]
+    world.events(listed, at)
+    with world.connect() as warehouse:
+        world._built(warehouse, "user_traits", at)
+
+
+def test_each_event_is_sent_once_in_order(events: World) -> None:
+    add(events, ("e2", "a", 2), ("e1", "a", 3), ("e3", "b", 1))
+    assert events.run("events").delivered == 3
+    sent = events.profile("a@example.com")["events"]
+    assert [e["times_received"] for e in sent] == [1, 1]
+    assert events.run("events").status == "nothing"
+    add(events, ("e4", "a", 0.5))
+    assert events.run("events").delivered == 1
+
+
+def test_an_event_id_gives_its_op_id(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    events.run("events")
+    (event,) = events.profile("a@example.com")["events"]
+    assert event["id"] == expected_id("event", "events", "a@example.com", "e1")
+
+
+def test_the_first_plan_begins_a_week_back(events: World) -> None:
+    add(events, ("old", "a", 24 * 8), ("new", "a", 24 * 6))
+    assert events.run("events").delivered == 1
+
+
+def test_duplicates_of_an_event_id_are_one(events: World) -> None:
+    add(events, ("e1", "a", 1), ("e1", "a", 1))
+    assert events.run("events").delivered == 1
+
+
+def test_an_event_that_arrives_late_is_sent(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    events.run("events")
+    add(events, ("late", "a", 24 * 2))
+    assert events.run("events").delivered == 1
+
+
+def test_events_older_than_the_look_back_are_counted_not_sent(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    events.run("events")
+    add(events, ("missed", "a", 0), hours=24)
+    add(events, ("now", "a", 0), hours=24 * 8)
+    plan = events.plan("events")
+    assert (plan.ops, plan.too_late) == (1, 1)
+
+
+def test_users_without_an_address_are_skipped(events: World) -> None:
+    add(events, ("e1", "n", 1), ("e2", "n", 1), ("e3", "a", 1))
+    run = events.run("events")
+    assert (run.delivered, run.skipped) == (1, 1)
+
+
+def test_events_of_a_plan_given_up_are_planned_again(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    down(events, Failed("connection lost", sent=True), apply=True)
+    events.run("events")
+    events.wrap = None
+    add(events, ("e2", "a", 1), hours=7)
+    assert events.run("events").delivered == 2
+    sent = events.profile("a@example.com")["events"]
+    assert len(sent) == 2
+    assert sent[0]["times_received"] > 1
+
+
+def test_events_of_a_held_plan_are_not_lost(world: World) -> None:
+    world.sync("events", sends="events", events=["Opened"], max_first=0)
+    world.users({"a": {}}, world.clock.now())
+    add(world, ("e1", "a", 1))
+    assert world.run("events").status == "held"
+    add(world, ("e2", "a", 1))
+    run = world.run("events")
+    assert run.status == "held"
+    with world.connect() as warehouse:
+        approve(warehouse, str(run.plan_id), expect_exits=None, by="me", now=world.clock.now())
+    assert world.run("events").delivered == 2
+    assert world.run("events").status == "nothing"

@@ -1,0 +1,69 @@
+"""Every command of the README, in its order, in a copy of the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^```sh\n(.+?)\n```$", README, flags=re.MULTILINE | re.DOTALL)
+# Run by CI itself, or running until interrupted; that make knows them must do here.
+NAMED_ONLY = ("make test", "make dagster")
+MY_EVENTS = "customer,action,happened_at,amount\n" + "".join(
+    f"c{n},login,2026-05-{day:02} 10:00:00,{n}\n" for n in range(20) for day in range(1, 9)
+)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clone") / "tailrace"
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    _lend_environment(folder / ".venv")
+    (folder / "my_events.csv").write_text(MY_EVENTS)
+    return folder
+
+
+def _lend_environment(venv: Path) -> None:
+    """Make this environment look like the clone's own, newer than anything it depends on."""
+    venv.mkdir()
+    for part in ("bin", "lib"):
+        (venv / part).symlink_to(ROOT / ".venv" / part)
+    shutil.copy(ROOT / ".venv" / "pyvenv.cfg", venv)
+    (venv / "ready").touch()
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="the README's commands use .venv")
+def test_every_command_of_the_readme(clone: Path) -> None:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TAILRACE_", "ITERABLE_"))
+    }
+    environment = {**clean, "ITERABLE_API_KEY": "readme-key"}
+    assert len(COMMANDS) > 10
+    for command in COMMANDS:
+        line = command.replace("make ", "make -n ", 1) if command in NAMED_ONLY else command
+        done = subprocess.run(
+            line, shell=True, cwd=clone, env=environment, capture_output=True, text=True,
+            timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), command
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    from orchestration.cli import cli
+
+    missing = [name for name in cli.commands if f"`{name}`" not in README]
+    assert [name for name in missing if f"tailrace {name}" not in README] == ["demo"]
