@@ -29,7 +29,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
-	$(BIN)/dg check defs
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
 
 bench: .venv/ready
 	$(BIN)/python -m tests.bench
@@ -38,6 +38,7 @@ data: .venv/ready
 	$(BIN)/python data/generate.py --events $(EVENTS) --out $(if $(filter 225000,$(EVENTS)),data/sample,data/local/large)
 
 dagster: .venv/ready
+	@mkdir -p data/local/dagster && cp orchestration/defs/dagster.yaml data/local/dagster/
 	DAGSTER_HOME=$(CURDIR)/data/local/dagster $(BIN)/dagster dev -h 127.0.0.1 -m orchestration.definitions
 
 # A new lock after editing pyproject.toml; needs uv.
@@ -48,7 +49,7 @@ lock:
 clean:
 	rm -rf .venv data/local dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "installing into .venv (about a minute, once)"
