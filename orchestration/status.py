@@ -22,7 +22,10 @@ select
     (select arg_max(status, planned_at) from tailrace.plans where sync = $sync),
     (select arg_max(as_of, planned_at) from tailrace.plans where sync = $sync),
     (select max(plan_id) from tailrace.plans where sync = $sync and status = 'held'),
-    (select count(*) from tailrace.acked where sync = $sync and op is not null),
+    (select count(*) from tailrace.acked where sync = $sync and op is not null)
+        + (select count(*) from tailrace.op_outcomes as o
+            inner join tailrace.plans as p on o.plan_id = p.plan_id
+            where p.sync = $sync and p.event > 0 and o.outcome = 'delivered'),
     (select count(*) from tailrace.op_outcomes as o
         inner join tailrace.plans as p on o.plan_id = p.plan_id
         where p.sync = $sync and p.status in ('ready', 'delivering')

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestration.dbt import DbtRun
     from orchestration.engine import Engine
 
+SECONDS_BETWEEN_LINES = 10.0
 new_journal_option = click.option(
     "--new-journal", is_flag=True, help="Begin a new journal; the old file is kept aside."
 )
@@ -171,13 +172,20 @@ def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
 
 
 def _with_progress(engine: Engine, app: App) -> Engine:
-    """Show a bar on a terminal; elsewhere the tables at the end must do."""
-    err = console(stderr=True)
-    if app.as_json or not err.is_terminal:
+    """Say how far a sync is: in place on a terminal, elsewhere a line now and then."""
+    if app.as_json:
         return engine
+    err = console(stderr=True)
+    said: dict[str, float] = {}
 
     def progress(sync_key: str, done: int, total: int) -> None:
-        end = "\n" if done >= total else "\r"
-        err.print(f"{sync_key}: {done:,} of {total:,} rows", end=end, highlight=False)
+        now = engine.clock.monotonic()
+        since = now - said.setdefault(sync_key, now)
+        if err.is_terminal:
+            end = "\n" if done >= total else "\r"
+            err.print(f"{sync_key}: {done:,} of {total:,} rows", end=end, highlight=False)
+        elif since >= SECONDS_BETWEEN_LINES:
+            said[sync_key] = now
+            err.print(f"{sync_key}: {done:,} of {total:,} rows", highlight=False)
 
     return replace(engine, progress=progress)

@@ -12,6 +12,10 @@ from orchestration.cli.common import App, as_of_option, chosen, common
 if TYPE_CHECKING:
     from rich.console import Console
 
+SHOWN = {
+    "audiences": ("audience", "status", "as_of", "members", "held"),
+    "syncs": ("sync", "last_run", "ended_at", "acked", "pending", "rejects", "held"),
+}
 pii_option = click.option("--show-pii", is_flag=True, help="Show ids and addresses.")
 
 
@@ -64,13 +68,9 @@ def status(app: App) -> None:
         found = read(warehouse, engine.project)
 
     def show(out: Console) -> None:
-        for title in ("audiences", "syncs"):
-            rows = found[title]
-            columns = tuple(rows[0]) if rows else ()
-            cells = [
-                tuple(coloured(v) if isinstance(v, str) else v for v in r.values()) for r in rows
-            ]
-            out.print(table(title.capitalize(), columns, cells))
+        for title, columns in SHOWN.items():
+            rows = [[coloured(item[name]) for name in columns] for item in found[title]]
+            out.print(table(title.capitalize(), columns, rows))
 
     app.emit(found, show)
 

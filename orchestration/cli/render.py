@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.table import Table
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestration.memberships import Evaluation
     from orchestration.planning import Plan
 
+T = TypeVar("T")
 MESSAGE_LINES = 12
 COLOURS = {"failed": "red", "held": "yellow", "incomplete": "yellow", "waiting": "yellow"}
 
@@ -41,9 +42,9 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def coloured(status: str) -> str:
-    """Return a status with its colour."""
-    return f"[{COLOURS[status]}]{status}[/]" if status in COLOURS else status
+def coloured(value: T) -> T | str:
+    """Return a status with its colour, anything else as it is."""
+    return f"[{COLOURS[value]}]{value}[/]" if isinstance(value, str) and value in COLOURS else value
 
 
 def show_build(out: Console, run: DbtRun) -> None:

@@ -18,6 +18,7 @@ endpoints = st.builds(
     max_objects=st.integers(1, 9),
     dedup=st.just(Dedup.UPSERT),
     locates=st.sampled_from(Locates),
+    one_per_key=st.booleans(),
 )
 
 
@@ -34,11 +35,12 @@ def size(batch: list[Row]) -> int:
 
 def fits(batch: list[Row], endpoint: Endpoint) -> bool:
     keys = {row.dest_key for row in batch}
+    once = endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
     return (
         len(batch) <= endpoint.max_rows
         and sum(row.objects for row in batch) <= endpoint.max_objects
         and size(batch) <= endpoint.max_bytes
-        and (endpoint.locates is not Locates.IDENTITY or len(keys) == len(batch))
+        and (not once or len(keys) == len(batch))
     )
 
 
