@@ -35,6 +35,7 @@ from destinations.base import (
 from destinations.errors import ConfigError
 
 REGIONS = {"us": "https://api.iterable.com", "eu": "https://api.eu.iterable.com"}
+LONGEST_RESET = 86_400  # seconds; an absurd number must not overflow
 SECOND = 1_000_000  # of `Row.occurred_at`
 IDENTIFIERS = {"email": "email", "user_id": "userId"}
 
@@ -190,7 +191,7 @@ class Iterable:
         params = _object(response.body).get("params")
         reset: Any = params.get("rateLimitReset") if isinstance(params, dict) else None
         numeric = isinstance(reset, (int, float)) and not isinstance(reset, bool)
-        return float(reset) if numeric and reset >= 0 else None
+        return float(min(reset, LONGEST_RESET)) if numeric and reset >= 0 else None
 
     def _named(self, rows: Sequence[Row], lists: _Lists, failed: int) -> dict[int, Outcome]:
         """Return the rows whose identifier stands in a failure list; there is no index.

@@ -10,11 +10,12 @@ from destinations.clock import whole_second
 from destinations.errors import TailraceError
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtRun, run_dbt
-from orchestration.delivering import SyncRun, failed_run, run_sync
+from orchestration.delivering import run_sync
 from orchestration.engine import Engine
 from orchestration.load import require_events
 from orchestration.memberships import Evaluation, evaluate
 from orchestration.project import Audience, Sync
+from orchestration.sync_runs import SyncRun, failed_run
 from orchestration.warehouse import Connect
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables

@@ -6,67 +6,37 @@ request is on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 
-from destinations.base import Context, Destination, Kind, Row, SyncShape
+from destinations.base import Context, Destination, SyncShape
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
-from destinations.delivery.sender import Incomplete, Read, Sender, Stopped, Tally
-from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+from destinations.delivery.sender import Incomplete, Sender, Stopped, Tally
+from destinations.errors import ConfigError, DataError, LockedError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import fold
 from orchestration.builds import built_as_of, latest_builds
 from orchestration.engine import Engine
-from orchestration.ids import new_id
-from orchestration.plan_store import OpenPlan, close_plan, open_plan, set_status, store_plan
+from orchestration.ops import reader
+from orchestration.plan_store import (
+    OpenPlan,
+    close_plan,
+    held_evaluation,
+    open_plan,
+    set_status,
+    store_plan,
+)
 from orchestration.planning import Plan, make_plan
 from orchestration.project import Sync
-from orchestration.sql.names import aware_utc, naive_utc
-from orchestration.warehouse import Connect, Warehouse
+from orchestration.sql.names import aware_utc
+from orchestration.sync_runs import SyncRun, log_run, settled
+from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import set_state_value, state_value, workspace_id
 
-CHUNK_ROWS = 50_000
-CHUNK_BYTES = 32 * 1024 * 1024
 FOLD_SECONDS = 30.0
 FOLD_ROWS = 250_000
-
-
-@dataclass(slots=True)
-class SyncRun:
-    """One run of a sync, as `run --json` shows it.
-
-    `status`: done, nothing (to send), held, incomplete (resumed by the next run), failed, or
-    waiting (for a sync it comes after).
-    """
-
-    sync: str
-    destination: str
-    status: str = "nothing"
-    plan_id: str | None = None
-    calls: int = 0
-    delivered: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    retried: int = 0
-    throttled_s: float = 0.0
-    seconds: float = 0.0
-    held_exits: int = 0
-    reasons: list[str] = field(default_factory=list)
-    warnings: dict[str, int] = field(default_factory=dict)
-    error: TailraceError | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the shape that `run --json` promises."""
-        shape: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
-        shape["throttled_s"] = round(self.throttled_s, 2)
-        shape["seconds"] = round(self.seconds, 2)
-        shape["error"] = self.error.as_dict() if self.error else None
-        return shape
 
 
 def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> SyncRun:
@@ -85,9 +55,10 @@ def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> Sy
             held.enter_context(warehouse.lock(f"sync-{sync.key}"))
             journal = held.enter_context(closing(_journal(engine, warehouse, sync, destination)))
             fold(warehouse, journal)
-            plan = _resumable(engine, warehouse, sync)
+            plan = None if _is_held(warehouse, sync, run) else _resumable(engine, warehouse, sync)
             resumed = plan is not None
-            plan = plan or _planned(engine, warehouse, sync, run, as_of)
+            if run.status != "held":
+                plan = plan or _planned(engine, warehouse, sync, run, as_of)
             before = _begin(warehouse, plan)
         while plan:
             tally = _send(engine, sync, destination, journal, plan, run)
@@ -99,7 +70,7 @@ def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> Sy
                 resumed, before = False, _begin(warehouse, plan)
     run.seconds = engine.clock.monotonic() - started
     with engine.connect() as warehouse:
-        _log_run(engine, warehouse, run, started_at)
+        log_run(warehouse, run, started_at, engine.clock.now())
     return run
 
 
@@ -109,14 +80,16 @@ def plan_sync(
     """Plan a sync in this connection, at the instant its models were built for."""
     names = ["user_traits"] + (["events"] if sync.options.sends == "events" else [])
     instant = built_as_of(latest_builds(warehouse), names, as_of)
+    held = held_evaluation(warehouse, sync)
+    if held:
+        return Plan(sync.key, "held", instant, reasons=(held,))
     ((last,),) = warehouse.rows(
         "select max(as_of) from tailrace.plans where sync = ? and ready_at is not null", [sync.key]
     )
     if last is not None and instant < aware_utc(last):
         raise DataError(
             f"sync {sync.key} was planned as of {last:%Y-%m-%d %H:%M:%S} already; it does not go "
-            f"back to {instant:%Y-%m-%d %H:%M:%S}. For the past use `tailrace backfill`, which "
-            "never sends anything"
+            f"back to {instant:%Y-%m-%d %H:%M:%S}"
         )
     return make_plan(
         warehouse,
@@ -131,15 +104,7 @@ def plan_sync(
 def _planned(
     engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
 ) -> OpenPlan | None:
-    """Plan and store what is due now; None if that is nothing, or held.
-
-    While an audience's evaluation is held, its syncs send nothing at all: not even a changed
-    address is worth a call on the strength of an answer that somebody has yet to confirm.
-    """
-    held = _held_evaluation(warehouse, sync)
-    if held:
-        run.status, run.reasons = "held", [f"evaluation {held} of its audience is held"]
-        return None
+    """Plan and store what is due now; None if that is nothing, or held."""
     plan = plan_sync(engine, warehouse, sync, as_of=as_of, secrets=True)
     plan = store_plan(warehouse, sync, plan, engine.clock.now())
     run.skipped = plan.skipped
@@ -149,13 +114,16 @@ def _planned(
     return open_plan(warehouse, sync) if plan.verdict == "ready" else None
 
 
-def _held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:
-    found = warehouse.rows(
-        "select max(evaluation_id) from tailrace.evaluations where audience = ? "
-        "and status = 'held'",
-        [sync.audience.key if sync.audience else None],
-    )
-    return str(found[0][0]) if found[0][0] else None
+def _is_held(warehouse: Warehouse, sync: Sync, run: SyncRun) -> bool:
+    """Tell whether an evaluation of the sync's audience waits for approval.
+
+    Until then its syncs send nothing at all: not even a changed address is worth a call on the
+    strength of an answer that somebody has yet to confirm.
+    """
+    held = held_evaluation(warehouse, sync)
+    if held:
+        run.status, run.reasons = "held", [held]
+    return held is not None
 
 
 def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Destination) -> Journal:
@@ -198,7 +166,7 @@ def _begin(warehouse: Warehouse, plan: OpenPlan | None) -> dict[str, int]:
     if plan is None:
         return {}
     set_status(warehouse, plan.plan_id, "delivering")
-    return _outcomes(warehouse, plan.plan_id)
+    return settled(warehouse, plan.plan_id)
 
 
 def _send(
@@ -225,7 +193,7 @@ def _send(
             after_request=_after_request(engine, sync, journal, plan),
         )
         try:
-            sender.send(plan.plan_id, plan.ops, _reader(engine.connect, plan), tally)
+            sender.send(plan.plan_id, plan.ops, reader(engine.connect, plan), tally)
             run.status = "done"
         except Incomplete as ending:
             run.status, run.reasons = "incomplete", [f"{ending}; the next run goes on from here"]
@@ -240,7 +208,7 @@ def _finish(
     """Count what this run settled, and mark the plan done if all of it is."""
     if run.status == "done":
         set_status(warehouse, plan.plan_id, "done")
-    after = _outcomes(warehouse, plan.plan_id)
+    after = settled(warehouse, plan.plan_id)
     run.delivered += after["delivered"] - before["delivered"]
     run.rejected += sum(after[name] - before[name] for name in ("rejected", "later"))
     run.calls += tally.calls
@@ -248,41 +216,6 @@ def _finish(
     run.throttled_s += tally.throttled_s
     for name, count in tally.warnings.items():
         run.warnings[name] = run.warnings.get(name, 0) + count
-
-
-def _outcomes(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
-    counts = {"delivered": 0, "rejected": 0, "later": 0}
-    found = warehouse.rows(
-        "select outcome, count(*) from tailrace.op_outcomes where plan_id = ? group by outcome",
-        [plan_id],
-    )
-    return counts | {outcome: count for outcome, count in found if outcome in counts}
-
-
-def _reader(connect: Connect, plan: OpenPlan) -> Read:
-    """Read ops in chunks: open, read, close."""
-    average = max(1, plan.bytes // max(1, plan.ops))
-    chunk = max(1_000, min(CHUNK_ROWS, CHUNK_BYTES // average))
-
-    def ops(seq_from: int, seq_to: int) -> Iterator[tuple[str, Row]]:
-        while seq_from <= seq_to:
-            last = min(seq_to, seq_from + chunk - 1)
-            with connect() as warehouse:
-                table = warehouse.query(
-                    "select kind, seq, dest_key, op_id, epoch_us(occurred_at) as occurred_us, "
-                    "objects, encode(payload) as payload from tailrace.plan_ops "
-                    "where plan_id = ? and seq between ? and ? order by seq",
-                    [plan.plan_id, seq_from, last],
-                )
-            kinds, *columns = (column.to_pylist() for column in table.columns)
-            yield from zip(kinds, map(Row, *columns), strict=True)
-            seq_from = last + 1
-
-    def read(seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Row]]]:
-        for kind, group in groupby(ops(seq_from, seq_to), key=itemgetter(0)):
-            yield Kind(kind), map(itemgetter(1), group)
-
-    return read
 
 
 def _after_request(
@@ -305,27 +238,3 @@ def _after_request(
             return
 
     return after_request
-
-
-def _log_run(engine: Engine, warehouse: Warehouse, run: SyncRun, started_at: datetime) -> None:
-    warehouse.execute(
-        "insert into tailrace.sync_runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            new_id("r", started_at),
-            run.sync,
-            run.plan_id,
-            naive_utc(started_at),
-            naive_utc(engine.clock.now()),
-            run.status,
-            run.calls,
-            run.retried,
-            run.throttled_s,
-        ],
-    )
-
-
-def failed_run(sync: Sync, error: TailraceError) -> SyncRun:
-    """Return the run of a sync that could not start."""
-    return SyncRun(
-        sync.key, sync.options.destination, "failed", reasons=[error.message], error=error
-    )

@@ -152,8 +152,8 @@ def _check_forward(audience: Audience, last: _Last | None, as_of: datetime) -> N
     if last and as_of < last.as_of:
         raise DataError(
             f"{audience.key} was evaluated as of {last.as_of:%Y-%m-%d %H:%M:%S} already; live "
-            f"evaluations go forward. For {as_of:%Y-%m-%d %H:%M:%S} use "
-            f"`tailrace backfill {audience.key}`, which never sends anything"
+            f"evaluations go forward. {as_of:%Y-%m-%d %H:%M:%S} is for a backfill, which never "
+            "sends anything"
         )
 
 

@@ -167,6 +167,17 @@ def open_plan(warehouse: Warehouse, sync: Sync) -> OpenPlan | None:
     return OpenPlan(plan_id, status, aware_utc(as_of), aware_utc(ready_at), ops, size)
 
 
+def held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:
+    """Return the sentence to say if an evaluation of the sync's audience waits for approval."""
+    found = warehouse.rows(
+        "select max(evaluation_id) from tailrace.evaluations where audience = ? "
+        "and status = 'held'",
+        [sync.audience.key if sync.audience else None],
+    )
+    held = found[0][0]
+    return f"evaluation {held} of its audience waits for approval" if held else None
+
+
 def set_status(warehouse: Warehouse, plan_id: str, status: str) -> None:
     """Move a plan on; the write of this one row is what readers go by."""
     warehouse.execute("update tailrace.plans set status = ? where plan_id = ?", [status, plan_id])

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestration.dbt import DbtRun
-    from orchestration.delivering import SyncRun
     from orchestration.memberships import Evaluation
     from orchestration.planning import Plan
+    from orchestration.sync_runs import SyncRun
 
 T = TypeVar("T")
 MESSAGE_LINES = 12

@@ -11,8 +11,8 @@ from orchestration.defs.dbt import OP
 from orchestration.defs.deltas import delta_key
 from orchestration.defs.holds import Metadata, NotDone, hold, passed
 from orchestration.defs.resources import engine, explained, in_words, team
-from orchestration.delivering import SyncRun
 from orchestration.project import Sync
+from orchestration.sync_runs import SyncRun
 
 HELD = "held"
 SHOWN = (

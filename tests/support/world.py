@@ -23,13 +23,14 @@ from orchestration.accounts import Account
 from orchestration.activate import run_syncs
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtPaths
-from orchestration.delivering import SyncRun, plan_sync, run_sync
+from orchestration.delivering import plan_sync, run_sync
 from orchestration.engine import Engine
 from orchestration.memberships import Evaluation, evaluate
 from orchestration.plan_store import store_plan
 from orchestration.planning import Plan
 from orchestration.project import Audience, Model, Project, Sync, SyncOptions
 from orchestration.sql.names import naive_utc
+from orchestration.sync_runs import SyncRun
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables

@@ -16,8 +16,8 @@ from destinations.errors import ConfigError
 from orchestration.definitions import defs
 from orchestration.defs.dbt import _check
 from orchestration.defs.syncs import _failure
-from orchestration.delivering import SyncRun
 from orchestration.project import Project
+from orchestration.sync_runs import SyncRun
 
 GRAPH = Path(__file__).with_name("graph.txt")
 

@@ -1,0 +1,80 @@
+"""One run of a sync in numbers, and its row in `tailrace.sync_runs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from destinations.errors import TailraceError
+from orchestration.ids import new_id
+from orchestration.project import Sync
+from orchestration.sql.names import naive_utc
+from orchestration.warehouse import Warehouse
+
+
+@dataclass(slots=True)
+class SyncRun:
+    """One run of a sync, as `run --json` shows it.
+
+    `status`: done, nothing (to send), held, incomplete (resumed by the next run), failed, or
+    waiting (for a sync it comes after).
+    """
+
+    sync: str
+    destination: str
+    status: str = "nothing"
+    plan_id: str | None = None
+    calls: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    retried: int = 0
+    throttled_s: float = 0.0
+    seconds: float = 0.0
+    held_exits: int = 0
+    reasons: list[str] = field(default_factory=list)
+    warnings: dict[str, int] = field(default_factory=dict)
+    error: TailraceError | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the shape that `run --json` promises."""
+        shape: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        shape["throttled_s"] = round(self.throttled_s, 2)
+        shape["seconds"] = round(self.seconds, 2)
+        shape["error"] = self.error.as_dict() if self.error else None
+        return shape
+
+
+def settled(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
+    """Return how many ops of a plan are delivered, rejected, and to be tried later."""
+    counts = {"delivered": 0, "rejected": 0, "later": 0}
+    found = warehouse.rows(
+        "select outcome, count(*) from tailrace.op_outcomes where plan_id = ? group by outcome",
+        [plan_id],
+    )
+    return counts | {outcome: count for outcome, count in found if outcome in counts}
+
+
+def log_run(warehouse: Warehouse, run: SyncRun, started_at: datetime, ended_at: datetime) -> None:
+    """Keep what cannot be derived from the plan and its receipts."""
+    warehouse.execute(
+        "insert into tailrace.sync_runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            new_id("r", started_at),
+            run.sync,
+            run.plan_id,
+            naive_utc(started_at),
+            naive_utc(ended_at),
+            run.status,
+            run.calls,
+            run.retried,
+            run.throttled_s,
+        ],
+    )
+
+
+def failed_run(sync: Sync, error: TailraceError) -> SyncRun:
+    """Return the run of a sync that could not start."""
+    return SyncRun(
+        sync.key, sync.options.destination, "failed", reasons=[error.message], error=error
+    )
