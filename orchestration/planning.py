@@ -105,7 +105,7 @@ def make_plan(
     warehouse.execute(f"create or replace temp table tailrace_candidates as {candidates}")
     kind, _ = spec_of(sync, destination)
     once = destination.endpoints[kind].one_per_key
-    for statement in _numbered(sync, workspace_id(warehouse), now, once=once):
+    for statement in _numbered(sync, workspace_id(warehouse), as_of, now, once=once):
         warehouse.execute(statement)
     counts = dict(warehouse.rows("select op, count(*) from tailrace_ops group by op"))
     ops = sum(counts.values())
@@ -151,8 +151,13 @@ def _still_later(sync: Sync, now: datetime) -> str:
     )
 
 
-def _numbered(sync: Sync, workspace: str, now: datetime, *, once: bool) -> tuple[str, str]:
-    """Give candidates their version and op_id, then number those that can be sent.
+def _numbered(
+    sync: Sync, workspace: str, as_of: datetime, now: datetime, *, once: bool
+) -> tuple[str, str]:
+    """Give candidates their version, op_id and time, then number those that can be sent.
+
+    A later version never carries an earlier time: a stay that an address takes over from another
+    began before what was last said about it, and so changes as of now.
 
     A request holds one kind and, where the endpoint needs it (`once`), one row per dest_key: so
     seq goes by kind, then by the how-many-eth op of its dest_key, then by time.
@@ -178,7 +183,9 @@ versioned as (
     select * exclude (moment, issued_occurred_at, version_issued, reused),
         case when event_id is not null then 0 when reused then version_issued
             else coalesce(version_issued, 0) + 1 end as version,
-        case when reused then issued_occurred_at else moment end as occurred_at
+        case when reused then issued_occurred_at
+            when event_id is null and moment <= issued_occurred_at then {instant(as_of)}
+            else moment end as occurred_at
     from matched
 )
 select *, {event_id if is_events else state_id} as op_id,
