@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from destinations.clock import whole_second
@@ -82,6 +82,7 @@ def run_syncs(engine: Engine, syncs: Iterable[Sync], as_of: datetime | None) -> 
     check_accounts(engine, chosen)
     prepare(engine.connect)
     runs: dict[str, SyncRun] = {}
+    renewed: set[str] = set()
     for sync in chosen:
         blocked = [
             key for key in sync.options.after if key in runs and runs[key].status in BLOCKING
@@ -95,7 +96,11 @@ def run_syncs(engine: Engine, syncs: Iterable[Sync], as_of: datetime | None) -> 
             )
             continue
         try:
-            runs[sync.key] = run_sync(engine, sync, as_of=as_of)
+            account = sync.options.destination
+            # A new journal is begun once per account, not once per sync.
+            mine = replace(engine, new_journal=engine.new_journal and account not in renewed)
+            renewed.add(account)
+            runs[sync.key] = run_sync(mine, sync, as_of=as_of)
         except TailraceError as error:
             runs[sync.key] = failed_run(sync, error)
     return tuple(runs.values())

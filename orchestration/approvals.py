@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from destinations.errors import ConfigError, DataError
+from orchestration.builds import latest_builds
 from orchestration.deltas import apply_deltas
 from orchestration.sql.names import aware_utc, naive_utc
 from orchestration.warehouse import Warehouse
@@ -53,7 +54,7 @@ def approve(
             _approve_evaluation(warehouse, held_id, audience, aware_utc(as_of), by, now)
             return Approval(held_id, f"audience {audience}", entered, exited)
         plan = warehouse.rows(
-            'select sync, enter + "update" + event, "exit" + "delete", status '
+            'select sync, enter + "update" + event, "exit" + "delete", status, as_of '
             "from tailrace.plans where plan_id = ?",
             [held_id],
         )
@@ -61,8 +62,9 @@ def approve(
             raise ConfigError(
                 f"nothing has the id {held_id}", key="ID", accepted=_held_ids(warehouse)
             )
-        sync, entered, exited, status = plan[0]
+        sync, entered, exited, status, as_of = plan[0]
         _check(held_id, status, exited, expect_exits)
+        _check_current(warehouse, held_id, sync, aware_utc(as_of))
         warehouse.execute(
             "update tailrace.plans set status = 'ready', approved_by = ?, ready_at = ? "
             "where plan_id = ?",
@@ -90,6 +92,15 @@ def _approve_evaluation(
         "where evaluation_id = ?",
         [by, naive_utc(now), evaluation_id],
     )
+
+
+def _check_current(warehouse: Warehouse, plan_id: str, sync: str, as_of: datetime) -> None:
+    built = latest_builds(warehouse).get("user_traits")
+    if built and built.as_of > as_of:
+        raise DataError(
+            f"the models were built as of {built.as_of:%Y-%m-%d %H:%M:%S} since {plan_id} was "
+            f"made; `tailrace sync {sync}` plans from there, and shows what to approve"
+        )
 
 
 def _check(held_id: str, status: str, exits: int, expected: int | None) -> None:

@@ -31,7 +31,8 @@ class Built:
 def latest_builds(warehouse: Warehouse) -> dict[str, Built]:
     """Return the latest attempt at each model, by name, over the last builds."""
     found = warehouse.rows(
-        "select as_of, relations from tailrace.builds order by finished_at desc, build_id limit ?",
+        "select as_of, relations from tailrace.builds "
+        "order by finished_at desc, started_at desc, build_id limit ?",
         [RECENT],
     )
     latest: dict[str, Built] = {}

@@ -14,7 +14,7 @@ from destinations.base import Context, Destination, SyncShape
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
 from destinations.delivery.sender import Incomplete, Sender, Stopped, Tally
-from destinations.errors import ConfigError, DataError, LockedError
+from destinations.errors import ConfigError, DataError, LockedError, TailraceError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import fold
 from orchestration.builds import built_as_of, latest_builds
@@ -30,7 +30,6 @@ from orchestration.plan_store import (
 )
 from orchestration.planning import Plan, make_plan
 from orchestration.project import Sync
-from orchestration.sql.names import aware_utc
 from orchestration.sync_runs import SyncRun, log_run, settled
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import set_state_value, state_value, workspace_id
@@ -55,7 +54,11 @@ def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> Sy
             held.enter_context(warehouse.lock(f"sync-{sync.key}"))
             journal = held.enter_context(closing(_journal(engine, warehouse, sync, destination)))
             fold(warehouse, journal)
-            plan = None if _is_held(warehouse, sync, run) else _resumable(engine, warehouse, sync)
+            plan = (
+                None
+                if _is_held(warehouse, sync, run)
+                else _resumable(engine, warehouse, sync, journal)
+            )
             resumed = plan is not None
             if run.status != "held":
                 plan = plan or _planned(engine, warehouse, sync, run, as_of)
@@ -66,7 +69,7 @@ def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> Sy
                 fold(warehouse, journal)
                 _finish(warehouse, plan, run, tally, before)
                 fresh = resumed and run.status == "done"
-                plan = _planned(engine, warehouse, sync, run, as_of) if fresh else None
+                plan = _next(engine, warehouse, sync, run, as_of) if fresh else None
                 resumed, before = False, _begin(warehouse, plan)
     run.seconds = engine.clock.monotonic() - started
     with engine.connect() as warehouse:
@@ -83,13 +86,11 @@ def plan_sync(
     held = held_evaluation(warehouse, sync)
     if held:
         return Plan(sync.key, "held", instant, reasons=(held,))
-    ((last,),) = warehouse.rows(
-        "select max(as_of) from tailrace.plans where sync = ? and ready_at is not null", [sync.key]
-    )
-    if last is not None and instant < aware_utc(last):
+    last = state_value(warehouse, "", f"as_of/{sync.key}")
+    if last is not None and instant < datetime.fromisoformat(last):
         raise DataError(
-            f"sync {sync.key} was planned as of {last:%Y-%m-%d %H:%M:%S} already; it does not go "
-            f"back to {instant:%Y-%m-%d %H:%M:%S}"
+            f"sync {sync.key} was planned as of {last} already; it does not go back to "
+            f"{instant.isoformat()}"
         )
     return make_plan(
         warehouse,
@@ -101,12 +102,25 @@ def plan_sync(
     )
 
 
+def _next(
+    engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
+) -> OpenPlan | None:
+    """Plan after finishing an old plan; what that delivered is told even if this fails."""
+    try:
+        return _planned(engine, warehouse, sync, run, as_of)
+    except TailraceError as error:
+        run.status, run.reasons, run.error = "failed", [error.message], error
+        return None
+
+
 def _planned(
     engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
 ) -> OpenPlan | None:
     """Plan and store what is due now; None if that is nothing, or held."""
     plan = plan_sync(engine, warehouse, sync, as_of=as_of, secrets=True)
-    plan = store_plan(warehouse, sync, plan, engine.clock.now())
+    if plan.verdict != "held" or plan.ops:
+        plan = store_plan(warehouse, sync, plan, engine.clock.now())
+        set_state_value(warehouse, "", f"as_of/{sync.key}", plan.as_of.isoformat())
     run.skipped = plan.skipped
     if plan.verdict == "held":
         run.status, run.plan_id, run.reasons = "held", plan.plan_id, list(plan.reasons)
@@ -127,18 +141,15 @@ def _is_held(warehouse: Warehouse, sync: Sync, run: SyncRun) -> bool:
 
 
 def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Destination) -> Journal:
-    """Open the account's journal and make sure that warehouse, journal and account match."""
+    """Open the account's journal, once warehouse, journal, account and sync are seen to match."""
     account = sync.options.destination
-    known = state_value(warehouse, account, "endpoint")
-    name = endpoint_name(destination)
-    if known is not None and known != name:
-        raise ConfigError(
-            f"this warehouse has delivered to {known} as {account!r} and would now send to "
-            f"{name}, of which it knows nothing. Use another warehouse (or dbt target) for "
-            "another account, or give the account another name in destinations.yml",
-            file="destinations.yml",
-            key=f"destinations.{account}.base_url",
-        )
+    key = f"destinations.{account}"
+    account_is = f"{endpoint_name(destination)}, profiles by {destination.identifier}"
+    _same_as_before(warehouse, account, "account", account_is, "destinations.yml", key)
+    audience = sync.audience.key if sync.audience else "-"
+    sync_is = f"{account}: {sync.options.sends} {sync.options.as_ or '-'} {audience}"
+    _same_as_before(warehouse, "", f"sync/{sync.key}", sync_is, sync.file, f"exposures.{sync.key}")
+    ((attempts,),) = warehouse.rows("select coalesce(max(attempt), 0) from tailrace.receipts")
     journal = open_journal(
         engine.state_dir / f"{account}.sqlite",
         warehouse_id=workspace_id(warehouse),
@@ -146,17 +157,44 @@ def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Dest
         replaces=state_value(warehouse, "", "replaces"),
         clock=engine.clock,
         new=engine.new_journal,
+        attempts=attempts,
     )
-    set_state_value(warehouse, account, "endpoint", name)
     set_state_value(warehouse, account, "journal_id", journal.journal_id)
     return journal
 
 
-def _resumable(engine: Engine, warehouse: Warehouse, sync: Sync) -> OpenPlan | None:
+def _same_as_before(
+    warehouse: Warehouse, destination: str, name: str, value: str, file: str, key: str
+) -> None:
+    """Refuse to go on under a name that stood for something else: what that has is unknown.
+
+    Raises:
+        ConfigError: the account or the sync is not what this warehouse has delivered so far.
+    """
+    known = state_value(warehouse, destination, name)
+    if known is not None and known != value:
+        raise ConfigError(
+            f"under this name the warehouse has delivered to: {known}; it would now be: {value}, "
+            "of which it knows nothing. Give it another name, or use another warehouse (or dbt "
+            "target) for it",
+            file=file,
+            key=key,
+        )
+    if known is None:
+        set_state_value(warehouse, destination, name, value)
+
+
+def _resumable(
+    engine: Engine, warehouse: Warehouse, sync: Sync, journal: Journal
+) -> OpenPlan | None:
     """Return the plan to finish; one that has waited too long is closed and planned anew."""
     plan = open_plan(warehouse, sync)
-    if plan and engine.clock.now() - plan.ready_at > sync.options.max_age:
-        close_plan(warehouse, plan, engine.clock.now())
+    now = engine.clock.now()
+    if plan and now - plan.ready_at > sync.options.max_age:
+        began = journal.created_at <= plan.ready_at.timestamp()
+        claims = journal.claims(plan.plan_id)
+        ranges = [(claim.seq_from, claim.seq_to) for claim in claims] if began else None
+        close_plan(warehouse, plan, now, ranges)
         return None
     return plan
 

@@ -12,27 +12,58 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from destinations.base import Destination, Kind, PayloadSpec, SyncShape
-from destinations.errors import ConfigError
+from destinations.errors import ConfigError, DataError
 from orchestration.project import Sync
 from orchestration.sql.names import ident, instant, text
-from orchestration.sql.payloads import first_unsendable, json_object, payload
-from orchestration.sql.scalars import Column, Type, column_type, row_hash
+from orchestration.sql.payloads import fields_hash, first_unsendable, json_object, payload
+from orchestration.sql.scalars import Column, Type, column_type, json_text, row_hash
 from orchestration.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """Where a sync reads: relation names, and column types as the engine calls them."""
+    """Where a sync reads: relation names, and column types as the engine calls them.
+
+    `members` is the audience's relation, if the sync has one.
+    """
 
     traits: str
     traits_columns: Mapping[str, str]
     model: str
     model_columns: Mapping[str, str]
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventWindow:
+    """Which events a plan may carry.
+
+    Attributes:
+        since: events that occurred before start nothing.
+        received_after: how far back an event may have arrived.
+        again: selects the op_ids of refused events that are to be tried once more.
+    """
+
+    since: datetime
+    received_after: datetime
+    again: str
 
 
 def read_columns(warehouse: Warehouse, relation: str) -> dict[str, str]:
-    """Return the columns of a relation and the engine's names of their types."""
-    return {row[0]: row[1] for row in warehouse.rows(f"describe {relation}")}
+    """Return the columns of a relation and the engine's names of their types.
+
+    Raises:
+        DataError: there is no such relation.
+    """
+    schema, name = (part.strip('"') for part in relation.split("."))
+    found = warehouse.rows(
+        "select column_name, data_type from information_schema.columns "
+        "where table_schema = ? and table_name = ? order by ordinal_position",
+        [schema, name],
+    )
+    if not found:
+        raise DataError(f"there is no relation {schema}.{name}; run `tailrace build`", key=name)
+    return dict(found)
 
 
 def address(destination: Destination, relations: Relations, user_id: str) -> str:
@@ -59,17 +90,16 @@ def spec_of(sync: Sync, destination: Destination) -> tuple[Kind, PayloadSpec]:
     return kind, destination.columns(kind, shape)
 
 
-def traits_candidates(
-    sync: Sync, destination: Destination, relations: Relations, as_of: datetime
-) -> str:
+def traits_candidates(sync: Sync, destination: Destination, relations: Relations) -> str:
     """Return the users whose mapped traits differ from what was acknowledged."""
     kind, spec = spec_of(sync, destination)
     fields = {
         name: _column(sync, spec, name, column, relations.traits_columns, "w")
         for name, column in sync.options.fields.items()
     }
-    digest = row_hash(list(fields.values()))
-    body = payload(spec, "w.dest_key", json_object(fields, spec, nulls=spec.null_clears))
+    digest = fields_hash(fields)
+    clears = "true" if spec.null_clears else "false"
+    body = payload(spec, "w.dest_key", json_object(fields, spec, nulls=clears))
     return f"""
 with addressed as (
     select t.*, {address(destination, relations, "t.user_id")} as dest_key
@@ -81,19 +111,20 @@ winners as (
 ),
 hashed as (select w.*, {digest} as row_hash from winners as w),
 known as (select * from tailrace.acked where sync = {text(sync.key)})
-select w.dest_key, w.user_id, '{kind}' as kind, 'update' as op, {instant(as_of)} as occurred_at,
-    w.row_hash, {first_unsendable(fields)} as bad_field, {body} as payload,
-    cast(null as varchar) as event_id, cast(null as timestamp) as received_at
+select w.dest_key, w.user_id, '{kind}' as kind, 'update' as op,
+    cast(null as timestamp) as occurred_at, w.row_hash, {first_unsendable(fields)} as bad_field,
+    {body} as payload, cast(null as varchar) as event_id, cast(null as timestamp) as received_at
 from hashed as w
 left join known as k on w.dest_key = k.dest_key
 where k.op is null or k.row_hash <> w.row_hash or k.unsure_until is not null
 """
 
 
-def membership_candidates(
-    sync: Sync, destination: Destination, relations: Relations, as_of: datetime
-) -> str:
-    """Return the profiles to be told that they entered, left, or changed a mapped column."""
+def membership_candidates(sync: Sync, destination: Destination, relations: Relations) -> str:
+    """Return the profiles to be told that they entered, left, or changed a mapped column.
+
+    occurred_at is null where no evaluation saw the change (an address that moved).
+    """
     kind, spec = spec_of(sync, destination)
     fields = _membership_fields(sync, kind, spec, relations)
     options = sync.options
@@ -102,10 +133,12 @@ def membership_candidates(
         f"else {text(options.entered_event)} end",
         Type.STRING,
     )
-    body = payload(spec, "c.dest_key", json_object(fields, spec, nulls=False), event=event)
+    clears = "c.op <> 'exit'" if options.send_updates and spec.null_clears else "false"
+    body = payload(spec, "c.dest_key", json_object(fields, spec, nulls=clears), event=event)
+    digest = fields_hash(fields, event) if kind is Kind.TRACK else fields_hash(fields)
     silent = "c.op = 'exit'" if kind is Kind.TRACK and options.exited_event is None else "false"
     audience = text(sync.audience.key if sync.audience else "")
-    updates = f"where c.op <> 'update' or {row_hash(list(fields.values()))} <> c.acked_hash"
+    updates = f"where c.op <> 'update' or {digest} <> c.acked_hash"
     return f"""
 with known as (select * from tailrace.acked where sync = {text(sync.key)}),
 stays as (
@@ -139,10 +172,8 @@ changes as (
             or k.op is null or k.op = 'exit' or k.unsure_until is not null))
 )
 select c.dest_key, c.user_id, case when {silent} then null else '{kind}' end as kind, c.op,
-    case c.op when 'enter' then c.entered_at
-        when 'exit' then coalesce(x.exited_at, {instant(as_of)})
-        else {instant(as_of)} end as occurred_at,
-    {row_hash(list(fields.values()))} as row_hash, {first_unsendable(fields)} as bad_field,
+    case c.op when 'enter' then c.entered_at when 'exit' then x.exited_at end as occurred_at,
+    {digest} as row_hash, {first_unsendable(fields)} as bad_field,
     {body} as payload, cast(null as varchar) as event_id, cast(null as timestamp) as received_at
 from changes as c
 left join {relations.traits} as t on c.user_id = t.user_id
@@ -157,23 +188,24 @@ def event_candidates(
     destination: Destination,
     relations: Relations,
     as_of: datetime,
-    since: datetime,
-    again: str,
+    window: EventWindow,
 ) -> str:
-    """Return the events that arrived within the look-back of 7 days and are not planned yet.
-
-    `again` selects the op_ids of planned events that are to be tried once more.
-    """
+    """Return the events that arrived within the window and are not planned yet, and those due."""
     kind, spec = spec_of(sync, destination)
     name = Column("e.event", Type.STRING)
-    properties = {"properties": Column("e.properties", Type.JSON)}
-    body = payload(spec, "e.dest_key", "cast(e.properties as varchar)", event=name)
+    properties = Column("coalesce(e.properties, '{}'::json)", Type.JSON)
+    body = payload(spec, "e.dest_key", json_text(properties, spec.timestamps), event=name)
     names = ", ".join(text(event) for event in sync.options.events)
     return f"""
-with visible as (
+with sent as (
+    select event_id, plan_id is null or op_id in ({window.again}) as is_due
+    from tailrace.sent_events where sync = {text(sync.key)}
+),
+visible as (
     select * from {relations.model}
-    where occurred_at <= {instant(as_of)} and occurred_at > {instant(since)}
-        and received_at > {instant(as_of)} - interval 7 day
+    where occurred_at <= {instant(as_of)} and occurred_at > {instant(window.since)}
+        and (received_at > {instant(window.received_after)}
+            or event_id in (select event_id from sent where is_due))
         and event in ({names}) and user_id is not null
     qualify row_number() over (partition by event_id order by received_at, row_id) = 1
 ),
@@ -181,14 +213,12 @@ e as (
     select v.*, {address(destination, relations, "v.user_id")} as dest_key
     from visible as v
     left join {relations.traits} as t on v.user_id = t.user_id
-    where not exists (
-        select 1 from tailrace.sent_events as s
-        where s.sync = {text(sync.key)} and s.event_id = v.event_id
-            and s.op_id not in ({again}))
+    where not exists (select 1 from sent as s where s.event_id = v.event_id and not s.is_due)
 )
 select e.dest_key, e.user_id, '{kind}' as kind, 'event' as op, e.occurred_at,
-    {row_hash([name, properties["properties"]])} as row_hash,
-    {first_unsendable(properties)} as bad_field, {body} as payload, e.event_id, e.received_at
+    {row_hash([name, properties])} as row_hash,
+    {first_unsendable({"properties": properties})} as bad_field, {body} as payload, e.event_id,
+    e.received_at
 from e
 """
 

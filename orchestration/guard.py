@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 EMPTY_SHARE = 0.10
 EMPTY_MINIMUM = 10
+UNADDRESSED_SHARE = 0.20
+UNADDRESSED_MINIMUM = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,23 @@ def reasons_to_hold(change: Change) -> list[str]:
     return []
 
 
-def reasons_to_hold_plan(*, first: bool, ops: int, max_first: int) -> list[str]:
-    """Return why a plan must wait for approval."""
+def reasons_to_hold_plan(
+    *, first: bool, ops: int, max_first: int, unaddressed: tuple[int, int] = (0, 0)
+) -> list[str]:
+    """Return why a plan must wait for approval.
+
+    `unaddressed` is (members who lost their address and would be told that they left, profiles
+    that were told they are in).
+    """
+    reasons = []
     if first and ops > max_first:
-        return [
+        reasons.append(
             f"the first plan of this sync would send {ops:,} ops and max_first is {max_first:,}"
-        ]
-    return []
+        )
+    lost, told = unaddressed
+    if lost > max(UNADDRESSED_MINIMUM, UNADDRESSED_SHARE * told):
+        reasons.append(
+            f"{lost:,} of {told:,} profiles would be told that they left, although their users are "
+            "still in the audience: their addresses are gone or have changed"
+        )
+    return reasons

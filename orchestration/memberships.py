@@ -96,6 +96,11 @@ def _record(
     entered, exited, digest = store_deltas(
         warehouse, evaluation_id, audience.key, audience.model.relation, as_of
     )
+    warehouse.execute(
+        "update tailrace.evaluations set status = 'superseded' "
+        "where audience = ? and status = 'held'",
+        [audience.key],
+    )
     if last and last.as_of == as_of and not entered and not exited:
         return Evaluation(
             audience.key, "committed", as_of, candidates, evaluation_id=last.evaluation_id
@@ -105,11 +110,6 @@ def _record(
     )
     reasons = reasons_to_hold(change)
     status = "held" if reasons else "committed"
-    warehouse.execute(
-        "update tailrace.evaluations set status = 'superseded' "
-        "where audience = ? and status = 'held'",
-        [audience.key],
-    )
     if not reasons:
         apply_deltas(warehouse, evaluation_id, audience.key, as_of)
     ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -51,16 +52,15 @@ def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> P
             _supersede(warehouse, plan_id)
         if sync.options.sends != "events":
             _issue_versions(warehouse, sync)
+        else:
+            _close_moved_rejects(warehouse, sync)
         _record_unsendable(warehouse, sync, now)
         if not plan.ops:
             return plan
         stored = replace(plan, plan_id=new_id("p", now))
         warehouse.execute(_INSERT_OPS, {"plan": stored.plan_id})
-        warehouse.execute(_INSERT_EVENTS, {"plan": stored.plan_id, "sync": sync.key})
-        warehouse.execute(
-            "delete from tailrace.sent_events where sync = ? and received_at < ?",
-            [sync.key, naive_utc(plan.as_of - KEEP_EVENTS)],
-        )
+        if sync.options.sends == "events":
+            _carry_events(warehouse, sync, stored)
         _insert_plan(warehouse, stored, now)
         return stored
 
@@ -72,13 +72,24 @@ select $plan as plan_id, seq, dest_key, user_id, kind, op, version, op_id, occur
 from tailrace_ops
 """
 
-_INSERT_EVENTS = """
-insert into tailrace.sent_events by name
-select $sync as sync, event_id, op_id, received_at, $plan as plan_id
-from tailrace_ops
-where event_id is not null
-    and event_id not in (select event_id from tailrace.sent_events where sync = $sync)
-"""
+
+def _carry_events(warehouse: Warehouse, sync: Sync, plan: Plan) -> None:
+    """Note which events a plan carries, so that no later plan carries them again."""
+    warehouse.execute(
+        "delete from tailrace.sent_events where sync = ? "
+        "and event_id in (select event_id from tailrace_ops)",
+        [sync.key],
+    )
+    warehouse.execute(
+        "insert into tailrace.sent_events by name select cast($sync as varchar) as sync, "
+        "event_id, op_id, received_at, cast($plan as varchar) as plan_id from tailrace_ops",
+        {"sync": sync.key, "plan": plan.plan_id},
+    )
+    warehouse.execute(
+        "delete from tailrace.sent_events "
+        "where sync = ? and received_at < ? and plan_id is not null",
+        [sync.key, naive_utc(plan.as_of - KEEP_EVENTS)],
+    )
 
 
 def _insert_plan(warehouse: Warehouse, plan: Plan, now: datetime) -> None:
@@ -141,6 +152,17 @@ left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
 """
 
 
+def _close_moved_rejects(warehouse: Warehouse, sync: Sync) -> None:
+    """An event refused under one address and planned again under another has a new op_id."""
+    warehouse.execute(
+        "update tailrace.rejects set state = 'superseded' where sync = $sync and state = 'open' "
+        "and op_id in (select s.op_id from tailrace.sent_events as s "
+        "inner join tailrace_ops as o on s.event_id = o.event_id "
+        "where s.sync = $sync and s.op_id <> o.op_id)",
+        {"sync": sync.key},
+    )
+
+
 def _record_unsendable(warehouse: Warehouse, sync: Sync, now: datetime) -> None:
     warehouse.execute(
         "insert into tailrace.rejects by name "
@@ -183,10 +205,29 @@ def set_status(warehouse: Warehouse, plan_id: str, status: str) -> None:
     warehouse.execute("update tailrace.plans set status = ? where plan_id = ?", [status, plan_id])
 
 
-def close_plan(warehouse: Warehouse, plan: OpenPlan, now: datetime) -> None:
-    """End a plan that was not sent in time; what may have arrived is unsure from now on."""
+def close_plan(
+    warehouse: Warehouse,
+    plan: OpenPlan,
+    now: datetime,
+    claimed: Sequence[tuple[int, int]] | None,
+) -> None:
+    """End a plan that was not sent in time; what may have arrived is unsure from now on.
+
+    Args:
+        warehouse: where the plan is.
+        plan: a ready or delivering plan.
+        now: the instant it is closed.
+        claimed: the ranges of seqs that went, or were about to go, on the wire; None if the
+            journal that knew is lost, so that any of them may have.
+    """
     with warehouse.transaction():
         if plan.status == "delivering":
+            ranges = claimed if claimed is not None else [(1, plan.ops)]
+            warehouse.execute(
+                "create or replace temp table tailrace_claimed (seq_from bigint, seq_to bigint)"
+            )
+            for bounds in ranges:
+                warehouse.execute("insert into tailrace_claimed values (?, ?)", list(bounds))
             warehouse.execute(_MARK_UNSURE, [naive_utc(now + QUIESCENCE), plan.plan_id])
         _supersede(warehouse, plan.plan_id)
 
@@ -199,15 +240,29 @@ left join tailrace.op_outcomes as r on o.plan_id = r.plan_id and o.seq = r.seq
 where o.plan_id = ? and k.sync = p.sync and k.dest_key = o.dest_key
     and k.issued_op_id = o.op_id
     and (r.outcome is null or r.outcome not in ('delivered', 'rejected', 'later'))
+    and exists (
+        select 1 from tailrace_claimed as c where o.seq between c.seq_from and c.seq_to)
 """
 
 
 def _supersede(warehouse: Warehouse, plan_id: str) -> None:
-    """Take a plan out of the way; its events without an outcome may be planned again."""
-    warehouse.execute(
-        "delete from tailrace.sent_events where plan_id = $plan and op_id not in ("
-        "select op_id from tailrace.op_outcomes where plan_id = $plan "
-        "and outcome in ('delivered', 'rejected', 'later'))",
-        {"plan": plan_id},
-    )
+    """Take a plan out of the way.
+
+    The events of a plan that was let through are owed until they have an outcome, however long
+    ago they arrived; those of a plan that never was are as if never planned.
+    """
+    for statement in (
+        """
+        update tailrace.sent_events set plan_id = null where plan_id = $plan
+            and plan_id in (select plan_id from tailrace.plans where ready_at is not null)
+            and op_id not in (
+                select op_id from tailrace.op_outcomes where plan_id = $plan
+                    and outcome in ('delivered', 'rejected', 'later'))
+        """,
+        """
+        delete from tailrace.sent_events where plan_id = $plan
+            and plan_id in (select plan_id from tailrace.plans where ready_at is null)
+        """,
+    ):
+        warehouse.execute(statement, {"plan": plan_id})
     set_status(warehouse, plan_id, "superseded")

@@ -10,11 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
 from destinations.base import Destination, Kind
+from destinations.errors import DataError
 from orchestration.desired import (
+    EventWindow,
     Relations,
     address,
     event_candidates,
@@ -98,10 +100,12 @@ def make_plan(
         read_columns(warehouse, project.traits.relation),
         sync.model.relation,
         read_columns(warehouse, sync.model.relation),
+        members=(sync.model.relation,) if sync.audience else (),
     )
+    _check_unique(warehouse, relations)
     first_at = _first_at(warehouse, sync)
-    since = (first_at or as_of) - sync.options.since
-    candidates = _candidates(sync, destination, relations, as_of, since, now)
+    window = _event_window(sync, first_at, as_of, now)
+    candidates = _candidates(sync, destination, relations, as_of, window)
     warehouse.execute(f"create or replace temp table tailrace_candidates as {candidates}")
     kind, _ = spec_of(sync, destination)
     once = destination.endpoints[kind].one_per_key
@@ -109,7 +113,12 @@ def make_plan(
         warehouse.execute(statement)
     counts = dict(warehouse.rows("select op, count(*) from tailrace_ops group by op"))
     ops = sum(counts.values())
-    reasons = reasons_to_hold_plan(first=first_at is None, ops=ops, max_first=sync.max_first)
+    reasons = reasons_to_hold_plan(
+        first=first_at is None,
+        ops=ops,
+        max_first=sync.max_first,
+        unaddressed=_unaddressed(warehouse, sync),
+    )
     calls, size, seconds = _cost(warehouse, destination)
     return Plan(
         sync=sync.key,
@@ -120,7 +129,7 @@ def make_plan(
         counts=counts,
         skipped=_skipped(warehouse, sync, destination, relations),
         gone=_gone(warehouse, sync, destination, relations),
-        too_late=_too_late(warehouse, sync, relations, as_of, since),
+        too_late=_too_late(warehouse, sync, relations, as_of, window.since),
         calls=calls,
         bytes=size,
         seconds_at_limit=seconds,
@@ -133,14 +142,53 @@ def _candidates(
     destination: Destination,
     relations: Relations,
     as_of: datetime,
-    since: datetime,
-    now: datetime,
+    window: EventWindow,
 ) -> str:
     if sync.options.sends == "traits":
-        return traits_candidates(sync, destination, relations, as_of)
+        return traits_candidates(sync, destination, relations)
     if sync.options.sends == "membership":
-        return membership_candidates(sync, destination, relations, as_of)
-    return event_candidates(sync, destination, relations, as_of, since, _still_later(sync, now))
+        return membership_candidates(sync, destination, relations)
+    return event_candidates(sync, destination, relations, as_of, window)
+
+
+def _event_window(
+    sync: Sync, first_at: datetime | None, as_of: datetime, now: datetime
+) -> EventWindow:
+    """The first plan goes back to `since:`, later ones as far as an event may arrive late."""
+    since = (first_at or as_of) - sync.options.since
+    look_back = as_of - timedelta(days=LOOK_BACK_DAYS)
+    received_after = look_back if first_at else min(since, look_back)
+    return EventWindow(since, received_after, _still_later(sync, now))
+
+
+def _check_unique(warehouse: Warehouse, relations: Relations) -> None:
+    """Refuse relations that hold a user twice: every op would be made twice."""
+    for relation in (relations.traits, *relations.members):
+        ((repeated,),) = warehouse.rows(
+            f"select count(*) - count(distinct user_id) from {relation}"
+        )
+        if repeated:
+            raise DataError(
+                f"{relation} has {repeated:,} rows more than users; it must hold one row per "
+                "user_id, and nothing is concluded from it until it does"
+            )
+
+
+def _unaddressed(warehouse: Warehouse, sync: Sync) -> tuple[int, int]:
+    """Count (members who would be told that they left, only for want of an address; all told)."""
+    if sync.audience is None:
+        return (0, 0)
+    ((lost,),) = warehouse.rows(
+        "select count(*) from tailrace_ops as o where o.op = 'exit' and o.user_id in ("
+        "select user_id from tailrace.membership_intervals "
+        "where audience = ? and exited_at is null)",
+        [sync.audience.key],
+    )
+    ((told,),) = warehouse.rows(
+        "select count(*) from tailrace.acked where sync = ? and op in ('enter', 'update')",
+        [sync.key],
+    )
+    return (lost, told)
 
 
 def _still_later(sync: Sync, now: datetime) -> str:
@@ -156,6 +204,7 @@ def _numbered(
 ) -> tuple[str, str]:
     """Give candidates their version, op_id and time, then number those that can be sent.
 
+    Content is the same if it is the same change: somebody who left and came back has a later one.
     A later version never carries an earlier time: a stay that an address takes over from another
     began before what was last said about it, and so changes as of now.
 
@@ -173,7 +222,9 @@ with matched as (
         k.issued_occurred_at,
         coalesce(k.version_issued > coalesce(k.version_acked, 0) and k.issued_op = c.op
             and (k.issued_row_hash = c.row_hash
-                or (k.unsure_until is not null and c.kind = 'track')), false) as reused,
+                or (k.unsure_until is not null and c.kind = 'track'))
+            and (k.unsure_until is not null or c.occurred_at is null
+                or c.occurred_at <= k.issued_occurred_at), false) as reused,
         k.unsure_until
     from tailrace_candidates as c
     left join tailrace.acked as k on k.sync = {text(sync.key)} and c.dest_key = k.dest_key
@@ -184,7 +235,8 @@ versioned as (
         case when event_id is not null then 0 when reused then version_issued
             else coalesce(version_issued, 0) + 1 end as version,
         case when reused then issued_occurred_at
-            when event_id is null and moment <= issued_occurred_at then {instant(as_of)}
+            when event_id is null and (moment is null or moment <= issued_occurred_at)
+                then {instant(as_of)}
             else moment end as occurred_at
     from matched
 )

@@ -275,6 +275,8 @@ def _check_shape(sync: Sync, where: str) -> None:
         problem = ("as", "sends: membership needs `as:`", ("identify", "track"))
     elif options.sends != "membership" and options.as_ is not None:
         problem = ("as", "`as:` is for sends: membership", ())
+    elif options.send_updates and options.as_ != "identify":
+        problem = ("send_updates", "a column changes at a profile: for `as: identify` only", ())
     elif options.sends == "traits" and not options.fields:
         problem = ("fields", "sends: traits needs `fields:` (destination field: column)", ())
     elif options.sends == "events" and not options.events:

@@ -75,6 +75,11 @@ class Journal:
         """Return the id drawn when the file was made."""
         return str(self._meta("journal_id"))
 
+    @property
+    def created_at(self) -> float:
+        """Return when the file was made, in unix seconds."""
+        return float(self._meta("created_at") or 0.0)
+
     def _meta(self, key: str) -> str | None:
         found = self._con.execute("select value from meta where key = ?", [key]).fetchone()
         return found[0] if found else None
@@ -94,7 +99,8 @@ class Journal:
         """Record that these rows are about to be sent; returns the claim's id."""
         with self.transaction() as con:
             (attempt,) = con.execute(
-                "select coalesce(max(attempt), 0) + 1 from claims "
+                "select coalesce(max(attempt), (select cast(value as integer) from meta "
+                "where key = 'attempts')) + 1 from claims "
                 "where plan_id = ? and seq_from <= ? and seq_to >= ?",
                 [plan_id, seq_to, seq_from],
             ).fetchone()
@@ -185,6 +191,7 @@ def open_journal(
     clock: Clock,
     new: bool = False,
     replaces: str | None = None,
+    attempts: int = 0,
 ) -> Journal:
     """Open the journal of a destination, making it on first use.
 
@@ -196,6 +203,8 @@ def open_journal(
         new: move whatever is there aside and begin a new journal.
         replaces: the id of a warehouse whose place this one took on purpose; its journal is put
             aside, since the plans in it are gone.
+        attempts: the highest attempt the warehouse has a receipt of; a journal that begins now
+            counts on from there, so that its receipts are the later ones.
 
     Raises:
         ConfigError: the journal is lost, or belongs to another warehouse; says what to do.
@@ -215,7 +224,7 @@ def open_journal(
     con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
     journal = Journal(con, clock)
     try:
-        _set_up(con, warehouse_id)
+        _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
         _check_owner(journal, path, warehouse_id, None if new else known_id)
     except sqlite3.OperationalError:  # busy, or the disk is full: nothing is wrong with the file
         journal.close()
@@ -233,7 +242,7 @@ def open_journal(
     return journal
 
 
-def _set_up(con: sqlite3.Connection, warehouse_id: str) -> None:
+def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: int) -> None:
     con.execute("pragma journal_mode = wal")
     con.execute("pragma synchronous = full")
     con.execute("pragma secure_delete = on")
@@ -244,6 +253,8 @@ def _set_up(con: sqlite3.Connection, warehouse_id: str) -> None:
             ("schema_version", SCHEMA_VERSION),
             ("journal_id", uuid4().hex),
             ("warehouse_id", warehouse_id),
+            ("created_at", str(now)),
+            ("attempts", str(attempts)),
         ],
     )
 

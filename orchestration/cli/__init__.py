@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import click
@@ -46,6 +47,12 @@ def main() -> None:
         else:
             error.show()
         code = 2
+    except Exception as error:
+        if os.environ.get("TAILRACE_TRACEBACK"):
+            raise
+        message = f"unexpected {type(error).__name__}; TAILRACE_TRACEBACK=1 shows where"
+        _show({"kind": "unexpected", "message": message, "file": None, "key": None}, ())
+        code = 1
     except click.Abort:
         click.echo("interrupted; the next run goes on from here", err=True)
         code = 130

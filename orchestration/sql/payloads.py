@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from destinations.base import PayloadSpec
 from orchestration.sql.names import text
-from orchestration.sql.scalars import Column, Type, json_text, unsendable
+from orchestration.sql.scalars import Column, Type, json_text, row_hash, unsendable
 
 
 def payload(
@@ -36,22 +36,32 @@ def payload(
     return " || ".join(parts)
 
 
-def json_object(fields: Mapping[str, Column], spec: PayloadSpec, *, nulls: bool) -> str:
+def json_object(fields: Mapping[str, Column], spec: PayloadSpec, *, nulls: str) -> str:
     """Return a JSON object of named values.
 
     Args:
         fields: values by the destination's field name.
         spec: gives the format of instants.
-        nulls: whether a null is written (it clears the field) or left out.
+        nulls: SQL condition on which a null is written (it clears the field), else left out.
     """
     members: list[str] = []
     for name, column in fields.items():
         value = json_text(column, spec.timestamps)
         member = f"{text(json.dumps(name) + ':')} || coalesce({value}, 'null')"
-        members.append(member if nulls else f"case when {column.sql} is not null then {member} end")
+        members.append(f"case when {column.sql} is not null or {nulls} then {member} end")
     # DuckDB's concat_ws leaves nulls out, which is what omitting a field means.
     joined = f"concat_ws(',', {', '.join(members)})" if members else "''"
     return f"('{{' || {joined} || '}}')"
+
+
+def fields_hash(fields: Mapping[str, Column], *constants: Column) -> str:
+    """Return the row_hash of named values: the order they are written in does not matter."""
+    named = [part for name in sorted(fields) for part in (_constant(name), fields[name])]
+    return row_hash([*constants, *named])
+
+
+def _constant(value: str) -> Column:
+    return Column(text(value), Type.STRING)
 
 
 def first_unsendable(fields: Mapping[str, Column]) -> str:

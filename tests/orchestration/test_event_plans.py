@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from destinations.base import Response
 from destinations.delivery.transport import Failed
 from orchestration.approvals import approve
 from tests.support.faults import down
-from tests.support.world import World, expected_id
+from tests.support.world import World, expected_id, make_world
 
 
 @pytest.fixture
@@ -101,3 +103,46 @@ def test_events_of_a_held_plan_are_not_lost(world: World) -> None:
         approve(warehouse, str(run.plan_id), expect_exits=None, by="me", now=world.clock.now())
     assert world.run("events").delivered == 2
     assert world.run("events").status == "nothing"
+
+
+def test_events_outlive_an_outage_longer_than_the_look_back(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    down(events, Response(503, {}, b""))
+    for _ in range(8):
+        events.run("events")
+        add(events, hours=24)
+    events.wrap = None
+    assert events.run("events").delivered == 1
+    assert events.run("events").calls == 0
+
+
+def test_an_event_refused_under_one_address_is_sent_once_under_the_next(tmp_path: Path) -> None:
+    with make_world(tmp_path, track_creates_users=False) as world:
+        world.sync("events", sends="events", events=["Opened"])
+        world.sync("traits", sends="traits", fields={"points": "score"})
+        world.users({"a": {"email": "old@example.com"}}, world.clock.now())
+        add(world, ("e1", "a", 1))
+        assert world.run("events").rejected == 1
+        world.users({"a": {"email": "new@example.com"}}, world.clock.now())
+        world.run("traits")
+        assert world.run("events").delivered == 1
+        assert world.run("events").calls == 0
+
+
+def test_since_reaches_as_far_as_it_says_on_the_first_plan(world: World) -> None:
+    world.sync("events", sends="events", events=["Opened"], since="30d")
+    world.users({"a": {}}, world.clock.now())
+    add(world, ("old", "a", 24 * 20), ("older", "a", 24 * 40))
+    assert world.run("events").delivered == 1
+
+
+@pytest.mark.parametrize("properties", ['{"n":1,}', None, '{"n": NaN}'])
+def test_odd_properties_stop_nobody_else(events: World, properties: str | None) -> None:
+    add(events, ("e1", "a", 1), ("e2", "b", 1))
+    with events.connect() as warehouse:
+        warehouse.execute(
+            "update analytics.events set properties = ? where event_id = 'e1'", [properties]
+        )
+    run = events.run("events")
+    assert run.status == "done"
+    assert len(events.profile("b@example.com")["events"]) == 1
