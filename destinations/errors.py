@@ -10,7 +10,15 @@ Rows that a destination refuses are data (`destinations.base.Outcome`), never ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+ADDRESS = re.compile(r"[^\s'\"<>(),:;]+@[^\s'\"<>(),:;]+\.[^\s'\"<>(),:;]+")
+
+
+def without_addresses(text: str) -> str:
+    """Mask e-mail addresses in a text that came from an engine or from somebody's data."""
+    return ADDRESS.sub("***", text)
 
 
 class TailraceError(Exception):
@@ -34,8 +42,8 @@ class TailraceError(Exception):
         key: str | None = None,
         accepted: Iterable[str] = (),
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(without_addresses(message))
+        self.message = without_addresses(message)
         self.file = file
         self.key = key
         self.accepted = tuple(accepted)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from destinations.clock import whole_second
-from destinations.errors import TailraceError
+from destinations.errors import ConfigError, LockedError, TailraceError
+from orchestration.accounts import endpoint_name, open_account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtRun, run_dbt
 from orchestration.delivering import run_sync
@@ -20,6 +21,8 @@ from orchestration.warehouse import Connect
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
 
+CLOCK_SKEW = timedelta(minutes=1)
+WAIT_SECONDS = 60.0
 BLOCKING = ("failed", "incomplete", "waiting")
 
 
@@ -50,7 +53,39 @@ def build(engine: Engine, as_of: datetime | None) -> tuple[datetime, DbtRun]:
     """Build every dbt model at one as_of (default: now, in whole seconds)."""
     prepare(engine.connect)
     instant = whole_second(as_of or engine.clock.now())
-    return instant, run_dbt(engine.dbt, "build", as_of=instant)
+    _check_not_ahead(engine, instant)
+    return instant, _run_dbt_when_free(engine, instant)
+
+
+def _check_not_ahead(engine: Engine, as_of: datetime) -> None:
+    """Refuse to act on a day that has not come, except towards a sandbox.
+
+    Raises:
+        ConfigError: as_of is later than now and an account is a real one.
+    """
+    if as_of <= engine.clock.now() + CLOCK_SKEW:
+        return
+    for account in engine.accounts.values():
+        destination = open_account(account, engine.environment, secrets=False)
+        if endpoint_name(destination) != "loopback":
+            raise ConfigError(
+                f"{as_of:%Y-%m-%d %H:%M:%S} UTC is not yet: everybody would be told now what is "
+                "true then, and no run before that day would be taken any more. A later as_of is "
+                "for a sandbox (--sandbox)",
+                key="--as-of",
+            )
+
+
+def _run_dbt_when_free(engine: Engine, as_of: datetime) -> DbtRun:
+    """Run dbt, waiting a minute for another process that holds the warehouse."""
+    give_up = engine.clock.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return run_dbt(engine.dbt, "build", as_of=as_of)
+        except LockedError:
+            if engine.clock.monotonic() >= give_up:
+                raise
+            engine.clock.sleep(1.0)
 
 
 def evaluate_audiences(

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from destinations.clock import whole_second
-from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+from destinations.errors import (
+    ConfigError,
+    DataError,
+    LockedError,
+    TailraceError,
+    without_addresses,
+)
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -194,7 +200,7 @@ def _as_run(outcome: dbtRunnerResult) -> DbtRun:
             name=one.node.name,
             resource_type=str(one.node.resource_type),
             status=str(one.status),
-            message=(one.message or "").strip(),
+            message=without_addresses((one.message or "").strip()),
             seconds=one.execution_time,
             file=one.node.original_file_path,
         )

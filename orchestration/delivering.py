@@ -86,6 +86,12 @@ def plan_sync(
     held = held_evaluation(warehouse, sync)
     if held:
         return Plan(sync.key, "held", instant, reasons=(held,))
+    if sync.audience and not _was_evaluated(warehouse, sync.audience.key):
+        raise DataError(
+            f"audience {sync.audience.key} has never been evaluated; run `tailrace build` and "
+            "`tailrace evaluate` (or `tailrace run`)",
+            key=sync.audience.key,
+        )
     last = state_value(warehouse, "", f"as_of/{sync.key}")
     if last is not None and instant < datetime.fromisoformat(last):
         raise DataError(
@@ -100,6 +106,14 @@ def plan_sync(
         as_of=instant,
         now=engine.clock.now(),
     )
+
+
+def _was_evaluated(warehouse: Warehouse, audience: str) -> bool:
+    found = warehouse.rows(
+        "select 1 from tailrace.evaluations where audience = ? and status = 'committed' limit 1",
+        [audience],
+    )
+    return bool(found)
 
 
 def _next(
@@ -236,7 +250,11 @@ def _send(
         except Incomplete as ending:
             run.status, run.reasons = "incomplete", [f"{ending}; the next run goes on from here"]
         except Stopped as ending:
-            run.status, run.reasons = "failed", [f"{ending}; no row was rejected for it"]
+            run.status = "failed"
+            run.reasons = [
+                f"{ending}: see to the account's key and address in destinations.yml; no row was "
+                "rejected for it"
+            ]
     return tally
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 
-from destinations.base import Destination, Kind
-from destinations.errors import DataError
+from destinations.base import Destination, Kind, PayloadSpec
+from destinations.errors import DataError, without_addresses
 from orchestration.desired import (
     EventWindow,
     Relations,
@@ -32,6 +33,7 @@ from orchestration.sql.scalars import uuid_of
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import workspace_id
 
+PERSONAL = ("email", "phone", "user_id")
 LOOK_BACK_DAYS = 7
 LATER_DAYS = 7
 OPS = ("enter", "exit", "update", "delete", "event")
@@ -346,6 +348,15 @@ def _too_late(
     )
 
 
+def _masked(body: dict[str, Any], spec: PayloadSpec, sync: Sync) -> dict[str, Any]:
+    """Mask the identifier and every field mapped from a column that tells who somebody is."""
+    fields = dict(body[spec.fields])
+    for name, column in sync.options.fields.items():
+        if column in PERSONAL and name in fields:
+            fields[name] = "***"
+    return {**body, spec.identifier: "***", spec.fields: fields}
+
+
 def _sample(
     warehouse: Warehouse, sync: Sync, destination: Destination
 ) -> tuple[Mapping[str, object], ...]:
@@ -359,7 +370,7 @@ def _sample(
         {
             "op": op,
             "user": hashlib.sha256(user.encode()).hexdigest()[:10],
-            "body": {**json.loads(body), spec.identifier: "***"},
+            "body": _masked(json.loads(without_addresses(body)), spec, sync),
         }
         for op, user, body in found
     )

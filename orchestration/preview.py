@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from destinations.errors import DataError
+from destinations.errors import DataError, without_addresses
 from orchestration.builds import built_as_of, latest_builds
 from orchestration.dbt import DbtPaths, run_dbt
 from orchestration.project import Audience, Project
@@ -65,13 +65,27 @@ def preview(
     name = yaml.safe_load((paths.project_dir / "dbt_project.yml").read_text())["name"]
     sql = (paths.artifacts / "compiled" / name / audience.model.file).read_text(encoding="utf-8")
     with connect() as warehouse:
-        moment = built_as_of(latest_builds(warehouse), audience.upstream, as_of)
-        members_sql = sql.replace(SENTINEL, instant(moment))
-        ((members,),) = warehouse.rows(f"select count(*) from ({members_sql})")
+        names = audience.upstream or (project.traits.name,)
+        moment = built_as_of(latest_builds(warehouse), names, as_of)
+        members_sql = sql.replace(SENTINEL, instant(moment)).rstrip().rstrip(";")
+        try:
+            ((members, users),) = warehouse.rows(
+                f"select count(*), count(distinct user_id) from (\n{members_sql}\n)"
+            )
+            rows = warehouse.query(
+                f"select * from (\n{members_sql}\n) order by user_id limit {SAMPLE_ROWS}"
+            ).to_pylist()
+        except warehouse.errors as error:
+            why = str(error).split("\n\n")[0]
+            raise DataError(f"{audience.model.file}: {why}", file=audience.model.file) from None
         ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
-        rows = warehouse.query(
-            f"select * from ({members_sql}) order by user_id limit {SAMPLE_ROWS}"
-        ).to_pylist()
+    if users < members:
+        raise DataError(
+            f"{audience.model.file}: {members - users:,} of {members:,} rows repeat a user_id or "
+            "have none; an audience has one row per member",
+            file=audience.model.file,
+            key="user_id",
+        )
     sample = rows if show_pii else [_masked(row) for row in rows]
     return Preview(audience.key, moment, members, base, sample)
 
@@ -82,6 +96,8 @@ def _masked(row: dict[str, Any]) -> dict[str, Any]:
         if column in PERSONAL
         else hashed(str(value))
         if column == "user_id"
+        else without_addresses(value)
+        if isinstance(value, str)
         else value
         for column, value in row.items()
     }

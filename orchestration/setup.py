@@ -11,6 +11,7 @@ from destinations.clock import Clock
 from orchestration.accounts import read_accounts
 from orchestration.dbt import DbtPaths, manifest
 from orchestration.engine import Engine
+from orchestration.exposures import check_exposure_names
 from orchestration.project import read_project
 from orchestration.warehouse import Connect
 
@@ -28,11 +29,14 @@ def open_engine(
     Raises:
         ConfigError: the project, a sync or destinations.yml is wrong; names file and key.
     """
+    accounts = read_accounts(dbt.project_dir)  # first: it takes no time, dbt may
+    parsed = manifest(dbt)
+    check_exposure_names(dbt.project_dir, parsed)
     return Engine(
         dbt=dbt,
-        project=read_project(manifest(dbt)),
+        project=read_project(parsed),
         connect=connect,
-        accounts=read_accounts(dbt.project_dir),
+        accounts=accounts,
         environment=environment,
         state_dir=Path(environment["TAILRACE_STATE_DIR"]),
         clock=clock,

@@ -10,6 +10,7 @@ from typing import Any
 from destinations.errors import ConfigError
 from orchestration.accounts import open_account, read_accounts
 from orchestration.dbt import DbtPaths, manifest
+from orchestration.exposures import check_exposure_names
 from orchestration.project import Project, read_project
 from orchestration.sql.lint import forbidden_calls
 from orchestration.warehouse.profiles import read_output
@@ -45,6 +46,7 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
     attempt("dbt", lambda: manifest(paths))
     if "dbt" in found:
         attempt("project", lambda: read_project(found["dbt"]))
+        attempt("exposures", lambda: check_exposure_names(paths.project_dir, found["dbt"]))
         findings += _clocks(found["dbt"])
     attempt("destinations", lambda: read_accounts(paths.project_dir))
     if "project" in found:

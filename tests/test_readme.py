@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -43,23 +44,44 @@ def _lend_environment(venv: Path) -> None:
     (venv / "ready").touch()
 
 
-@pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="the README's commands use .venv")
-def test_every_command_of_the_readme(clone: Path) -> None:
+def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TAILRACE_", "ITERABLE_"))
+        if not name.startswith(("TAILRACE_", "ITERABLE_", "DBT_"))
     }
-    environment = {**clean, "ITERABLE_API_KEY": "readme-key"}
+    return subprocess.run(
+        command, shell=True, cwd=clone, env={**clean, "ITERABLE_API_KEY": "readme-key"},
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def test_every_command_of_the_readme(clone: Path) -> None:
     assert len(COMMANDS) > 10
     for command in COMMANDS:
-        line = command.replace("make ", "make -n ", 1) if command in NAMED_ONLY else command
-        done = subprocess.run(
-            line, shell=True, cwd=clone, env=environment, capture_output=True, text=True,
-            timeout=240, check=False,
-        )  # fmt: skip
+        done = run(
+            clone, command.replace("make ", "make -n ", 1) if command in NAMED_ONLY else command
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), command
+
+
+def test_the_example_audience_and_sync_work_as_written(clone: Path) -> None:
+    (sql,) = re.findall(r"^```sql\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    audience, sync, _ = re.findall(r"^```yaml\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    models = clone / "dbt_project" / "models"
+    (clone / sql.splitlines()[0].removeprefix("-- ")).write_text(sql)
+    for file, block in (("audiences/audiences.yml", audience), ("syncs.yml", sync)):
+        with (models / file).open("a") as opened:
+            opened.write(f"\n{block}")
+    done = run(clone, ".venv/bin/tailrace run --sandbox --json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    syncs = {entry["sync"]: entry for entry in json.loads(done.stdout)["syncs"]}
+    assert syncs["iterable_big_spenders"]["status"] == "held", "its first plan waits for approval"
+    held = syncs["iterable_big_spenders"]["plan_id"]
+    for command in (f"approve {held}", "sync iterable_big_spenders --sandbox"):
+        done = run(clone, f".venv/bin/tailrace {command}")
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_verb_is_in_the_readme() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 import click
@@ -36,6 +37,7 @@ for verb in (
 
 def main() -> None:
     """Run the command line; every expected error is a few lines and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except TailraceError as error:
@@ -47,16 +49,25 @@ def main() -> None:
         else:
             error.show()
         code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = _interrupted()
     except Exception as error:
         if os.environ.get("TAILRACE_TRACEBACK"):
             raise
-        message = f"unexpected {type(error).__name__}; TAILRACE_TRACEBACK=1 shows where"
-        _show({"kind": "unexpected", "message": message, "file": None, "key": None}, ())
-        code = 1
-    except click.Abort:
-        click.echo("interrupted; the next run goes on from here", err=True)
-        code = 130
+        code = _interrupted() if "nterrupt" in repr(error) else _unexpected(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> int:
+    message = "interrupted; the next run goes on from here"
+    _show({"kind": "interrupted", "message": message, "file": None, "key": None}, ())
+    return 130
+
+
+def _unexpected(error: Exception) -> int:
+    message = f"unexpected {type(error).__name__}; TAILRACE_TRACEBACK=1 shows where"
+    _show({"kind": "unexpected", "message": message, "file": None, "key": None}, ())
+    return 1
 
 
 def _show(error: dict[str, object], accepted: tuple[str, ...]) -> None:

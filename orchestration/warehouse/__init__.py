@@ -20,6 +20,8 @@ class Warehouse(Protocol):
     """One connection to a warehouse."""
 
     dialect: str
+    errors: tuple[type[Exception], ...]
+    """What the engine raises for SQL that it refuses."""
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement."""

@@ -30,6 +30,7 @@ class DuckDBWarehouse:
     """One connection to a DuckDB file."""
 
     dialect = "duckdb"
+    errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, clock: Clock) -> None:
         self._con = con

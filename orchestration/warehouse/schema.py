@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from orchestration.sql.names import ident
 from orchestration.warehouse import Warehouse
 
 _TABLES = """
@@ -85,19 +86,38 @@ def create_tables(warehouse: Warehouse) -> None:
 def start_again(warehouse: Warehouse) -> None:
     """Drop all that was computed, and remember whose place this warehouse takes.
 
-    A journal that belongs to the workspace dropped here is put aside when it is next opened; one
-    that belongs to any other is refused.
+    Of the models' schema only what dbt built for us is dropped; tables of others stay. A journal
+    that belongs to the workspace dropped here is put aside when it is next opened; one that
+    belongs to any other is refused.
     """
-    there = warehouse.rows(
-        "select 1 from information_schema.tables "
-        "where table_schema = 'tailrace' and table_name = 'destination_state'"
-    )
-    replaced = workspace_id(warehouse) if there else None
-    for schema in ("analytics", "tailrace"):
-        warehouse.execute(f"drop schema if exists {schema} cascade")
-    if replaced is not None:
-        create_tables(warehouse)
-        set_state_value(warehouse, "", "replaces", replaced)
+    there = {
+        row[0]
+        for row in warehouse.rows(
+            "select table_name from information_schema.tables where table_schema = 'tailrace'"
+        )
+    }
+    if "destination_state" not in there:
+        return
+    replaced = workspace_id(warehouse)
+    for schema, name, kind in warehouse.rows(_BUILT):
+        what = "view" if kind == "VIEW" else "table"
+        warehouse.execute(f"drop {what} if exists {ident(schema)}.{ident(name)} cascade")
+    warehouse.execute("drop schema tailrace cascade")
+    create_tables(warehouse)
+    set_state_value(warehouse, "", "replaces", replaced)
+
+
+_BUILT = """
+with built as (
+    select distinct json_extract_string(entry.value, '$.name') as name
+    from tailrace.builds, json_each(relations) as entry
+)
+select t.table_schema, t.table_name, t.table_type
+from information_schema.tables as t
+inner join built as b on t.table_name = b.name
+where t.table_schema not in ('raw', 'tailrace')
+order by t.table_type desc, t.table_name
+"""
 
 
 def workspace_id(warehouse: Warehouse) -> str:

@@ -148,3 +148,52 @@ def test_unknown_names_list_the_known_ones(
 
 def test_usage_errors_are_json_too(shell: Shell) -> None:
     assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"
+
+
+def test_two_exposures_of_one_name(own: Shell) -> None:
+    edit(
+        own.project / "models" / "syncs.yml",
+        "name: iterable_feature_adoption",
+        "name: iterable_re_engagement",
+    )
+    check(own, ("two exposures", "iterable_re_engagement", "syncs.yml"), 2)
+    assert not own.json("validate", code=2)["ok"]
+
+
+def test_a_day_that_has_not_come_is_for_a_sandbox_only(shell: Shell) -> None:
+    real = {"ITERABLE_BASE_URL": "https://api.iterable.com"}
+    error = shell.json("run", "--as-of", "2100-01-01T00:00:00Z", code=2, **real)["error"]
+    assert "not yet" in error["message"]
+
+
+def test_preview_says_what_is_wrong_with_the_sql(own: Shell) -> None:
+    own.run("build", *AT)
+    audience = own.project / "models" / "audiences" / "depth_nudge.sql"
+    text = audience.read_text()
+    users = "select user_id from {{ ref('user_traits') }}"
+    for wrong, said in (
+        (users + " where no_such_column > 1", "no_such_column"),
+        (users + " frm x", "syntax"),
+        ("select 1 as one", "user_id"),
+        ("select cast(email as double) as user_id from {{ ref('user_traits') }}", "convert"),
+        (f"{users} union all {users}", "one row per member"),
+    ):
+        audience.write_text(wrong)
+        output = own.run("preview", "depth_nudge", code=1)
+        assert said in output
+        assert "@" not in output
+    audience.write_text(text + ";\n")
+    assert "742 of" in own.run("preview", "depth_nudge")
+
+
+def test_a_plan_shows_no_addresses(own: Shell) -> None:
+    edit(
+        own.project / "models" / "syncs.yml",
+        "            plan: plan\n",
+        "            plan: plan\n            contact: email\n            uid: user_id\n",
+    )
+    own.run("build", *AT)
+    planned = own.run("plan", "iterable_user_traits", "--json")
+    assert '"contact": "***"' in planned
+    assert "@" not in planned
+    assert "user_0" not in planned

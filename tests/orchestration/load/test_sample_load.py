@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from orchestration.load import load_files, load_sample
 from orchestration.load.sample import SAMPLE
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.raw import RAW_TABLES, raw_counts
+from orchestration.warehouse.schema import create_tables, workspace_id
 
 Write = Callable[[str, str], Path]
 END = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -107,14 +109,26 @@ def test_rows_that_something_else_wrote_are_the_owners(
     load_files(warehouse, [write("f.csv", "user,event,time\nc,b,2026-01-02\n")], clock=clock)
 
 
-def test_replacing_drops_what_was_computed(warehouse: Warehouse, clock: Clock) -> None:
-    for schema in ("tailrace", "analytics", "mine"):
-        warehouse.execute(f"create schema {schema}")
-        warehouse.execute(f"create table {schema}.t as select 1 as x")
-    warehouse.execute("create view analytics.v as select * from tailrace.t")
+def test_replacing_drops_what_was_computed_and_nothing_else(
+    warehouse: Warehouse, clock: Clock
+) -> None:
+    create_tables(warehouse)
+    before = workspace_id(warehouse)
+    built = [{"name": name, "resource_type": "model", "status": "success"} for name in ("t", "v")]
+    warehouse.execute(
+        "insert into tailrace.builds (build_id, relations) values ('b', ?)", [json.dumps(built)]
+    )
+    warehouse.execute("create schema analytics")
+    for table in ("t", "of_others"):
+        warehouse.execute(f"create table analytics.{table} as select 1 as x")
+    warehouse.execute("create view analytics.v as select * from analytics.t")
     load_sample(warehouse, clock=clock, replace=True)
-    found = warehouse.rows("select distinct table_schema from information_schema.tables order by 1")
-    assert found == [("mine",), ("raw",)]
+    found = warehouse.rows(
+        "select table_name from information_schema.tables where table_schema = 'analytics'"
+    )
+    assert found == [("of_others",)]
+    assert warehouse.rows("select count(*) from tailrace.builds") == [(0,)]
+    assert workspace_id(warehouse) != before
 
 
 def test_the_ledger_names_files_without_folders(
