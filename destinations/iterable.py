@@ -249,13 +249,32 @@ def _disallowed(rows: Sequence[Row], body: Mapping[str, Any]) -> dict[int, Outco
 
 
 def _refusal(rows: Sequence[Row], status: int, body: Mapping[str, Any]) -> Outcomes:
-    """Read a 4xx: it is about one row or about all, and never says which row."""
+    """Read a 4xx: about one row or about all; of a wrong type it tells the value, not the row."""
     given = body.get("code")
     code = given if isinstance(given, str) and given != "Success" else f"http_{status}"
     field, detail = _mismatch(body.get("params"))
     blame = Status.REJECTED if status == 413 else _BLAMES.get(code, Status.UNKNOWN)
     alone = len(rows) == 1 and status in (400, 409, 413)
-    return Outcomes(Outcome(blame if alone else Status.UNKNOWN, code, field, detail))
+    named = {} if alone or blame is not Status.REJECTED else _offending(rows, body.get("params"))
+    exceptions = {seq: Outcome(blame, code, field, detail) for seq in named}
+    return Outcomes(Outcome(blame if alone else Status.UNKNOWN, code, field, detail), exceptions)
+
+
+def _offending(rows: Sequence[Row], params: object) -> set[int]:
+    """Return the rows that hold a value of which the answer says that its type is wrong."""
+    errors = params.get("validationErrors") if isinstance(params, dict) else None
+    wrong = [
+        (name, error["offendingValue"])
+        for name, error in (errors.items() if isinstance(errors, dict) else ())
+        if isinstance(error, dict) and "offendingValue" in error
+    ]
+    return {
+        row.seq
+        for row in (rows if wrong else ())
+        for fields in [json.loads(row.payload).get("dataFields", {})]
+        for name, value in wrong
+        if name in fields and fields[name] == value and type(fields[name]) is type(value)
+    }
 
 
 def _mismatch(params: object) -> tuple[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from random import Random
 
 from destinations.base import (
@@ -29,6 +30,10 @@ from destinations.delivery.limiter import Limiter
 from destinations.delivery.policy import Verdict
 from destinations.delivery.ranges import pending
 from destinations.delivery.transport import Failed, Transport
+
+# A refused request is sent again without the rows it names, in the runs between them; with more
+# rows than this, halving costs fewer requests.
+MOST_NAMED = 8
 
 Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Row]]]]
 """Yields the rows of a range of seqs, in order, as runs of one kind."""
@@ -162,7 +167,17 @@ class Sender:
             return
         self.journal.settle(claim, "split", response.status)
         tally.retried += 1
-        for part in halves(rows):
+        named = {
+            row.seq: outcome
+            for row in rows
+            if (outcome := outcomes.of(row.seq)).status in (Status.REJECTED, Status.LATER)
+        }
+        drop = not ok and 0 < len(named) <= MOST_NAMED
+        for seq, outcome in named.items() if drop else ():
+            alone = self.journal.claim(plan_id, seq, seq, kind, "")
+            self.journal.settle(alone, "delivered", response.status, {seq: outcome})
+            tally.rows += 1
+        for part in between(rows, named) if drop else halves(rows):
             self._deliver(plan_id, kind, part, tally)
 
     def _read(
@@ -185,6 +200,12 @@ def _judge(answer: Response | Failed) -> tuple[Verdict, int | None, str]:
     if isinstance(answer, Failed):
         return Verdict.RETRY, None, answer.reason
     return policy.verdict(answer.status), answer.status, f"HTTP {answer.status}"
+
+
+def between(rows: Sequence[Row], named: Container[int]) -> list[Sequence[Row]]:
+    """Return the runs of rows that are left when the named ones are dropped."""
+    runs = groupby(rows, key=lambda row: row.seq in named)
+    return [list(run) for dropped, run in runs if not dropped]
 
 
 def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:

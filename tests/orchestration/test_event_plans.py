@@ -146,3 +146,17 @@ def test_odd_properties_stop_nobody_else(events: World, properties: str | None) 
     run = events.run("events")
     assert run.status == "done"
     assert len(events.profile("b@example.com")["events"]) == 1
+
+
+def test_a_row_that_the_refusal_names_costs_two_more_calls(events: World) -> None:
+    add(events, *[(f"e{n:02}", "a", 1) for n in range(40)])
+    with events.connect() as warehouse:
+        warehouse.execute(
+            "update analytics.events set properties = '{\"n\":\"x\"}' where event_id = 'e20'"
+        )
+    run = events.run("events")
+    assert (run.status, run.delivered, run.rejected, run.calls) == ("done", 39, 1, 3)
+    assert events.rows("select code, field from tailrace.rejects") == [
+        ("RequestFieldsTypesMismatched", "n")
+    ]
+    assert events.run("events").calls == 0

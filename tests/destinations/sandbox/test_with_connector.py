@@ -72,11 +72,11 @@ def test_a_user_unknown_to_track_is_delivered_where_track_creates(start) -> None
     assert statuses(rows, deliver(client, Kind.TRACK, rows)) == [Status.DELIVERED]
 
 
-def test_a_wrong_type_is_unknown_in_company_and_rejected_alone(client) -> None:
+def test_a_wrong_type_is_named_by_its_value_and_the_others_are_unknown(client) -> None:
     client.update(email="ada@example.com", dataFields={"ltv": 1.5})
     rows = rows_of(Kind.IDENTIFY, {"a@example.com": {"ltv": 2.5}, "b@example.com": {"ltv": "x"}})
     outcomes = deliver(client, Kind.IDENTIFY, rows)
-    assert statuses(rows, outcomes) == [Status.UNKNOWN] * 2
+    assert statuses(rows, outcomes) == [Status.UNKNOWN, Status.REJECTED]
     assert (outcomes.rest.code, outcomes.rest.field) == ("RequestFieldsTypesMismatched", "ltv")
     assert deliver(client, Kind.IDENTIFY, rows[:1]).rest.status is Status.DELIVERED
     alone = deliver(client, Kind.IDENTIFY, rows[1:]).rest
