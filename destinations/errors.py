@@ -28,6 +28,7 @@ class TailraceError(Exception):
         message: what is wrong and what to do, without secrets or personal data.
         file: the file that holds the mistake, if a file does.
         key: the key, column or flag inside it.
+        line: the line of the file, from 1, if it is known.
         accepted: the values that would have been right.
     """
 
@@ -41,12 +42,19 @@ class TailraceError(Exception):
         file: str | None = None,
         key: str | None = None,
         accepted: Iterable[str] = (),
+        line: int | None = None,
     ) -> None:
         super().__init__(without_addresses(message))
         self.message = without_addresses(message)
         self.file = file
         self.key = key
         self.accepted = tuple(accepted)
+        self.line = line
+
+    @property
+    def place(self) -> str | None:
+        """Return the file, with the line behind a colon if it is known."""
+        return f"{self.file}:{self.line}" if self.file and self.line else self.file
 
     def as_dict(self) -> dict[str, object]:
         """Return the shape printed under `error` by `--json`."""
@@ -55,6 +63,7 @@ class TailraceError(Exception):
             "message": self.message,
             "file": self.file,
             "key": self.key,
+            "line": self.line,
         }
         if self.accepted:
             shape["accepted"] = list(self.accepted)

@@ -12,8 +12,10 @@ from orchestration.accounts import open_account, read_accounts
 from orchestration.dbt import DbtPaths, manifest
 from orchestration.exposures import check_exposure_names
 from orchestration.project import Project, read_project
+from orchestration.schedules import schedule_problem
 from orchestration.sql.lint import forbidden_calls
 from orchestration.warehouse.profiles import read_output
+from orchestration.yaml_lines import line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +47,26 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
     attempt("profile", lambda: read_output(paths, environment))
     attempt("dbt", lambda: manifest(paths))
     if "dbt" in found:
-        attempt("project", lambda: read_project(found["dbt"]))
+        attempt("project", lambda: read_project(found["dbt"], paths.project_dir))
         attempt("exposures", lambda: check_exposure_names(paths.project_dir, found["dbt"]))
         findings += _clocks(found["dbt"])
     attempt("destinations", lambda: read_accounts(paths.project_dir))
     if "project" in found:
         findings += _audiences(found["project"])
+        findings += _schedules(found["project"], paths)
     if "destinations" in found:
         accounts = found["destinations"]
         for account in accounts.values():
             attempt("destination", partial(open_account, account, environment))
         for sync in found["project"].syncs if "project" in found else ():
             if sync.options.destination not in accounts:
+                key = f"exposures.{sync.key}.config.meta.sync.destination"
                 findings.append(
                     Finding(
                         "destination",
                         "error",
                         sync.file,
-                        None,
+                        line_of(paths.project_dir / sync.file, key),
                         f"sync {sync.key} names no destination of destinations.yml: "
                         f"{sync.options.destination} (accepted: {', '.join(sorted(accounts))})",
                     )
@@ -84,6 +88,15 @@ def _audiences(project: Project) -> Iterator[Finding]:
             yield Finding("audience-owner", "warning", file, None, message)
 
 
+def _schedules(project: Project, paths: DbtPaths) -> Iterator[Finding]:
+    for sync in project.syncs:
+        problem = schedule_problem(sync.options.schedule) if sync.options.schedule else None
+        if problem:
+            key = f"exposures.{sync.key}.config.meta.sync.schedule"
+            line = line_of(paths.project_dir / sync.file, key)
+            yield Finding("schedule", "error", sync.file, line, f"{key}: {problem}")
+
+
 def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Below staging, as_of() is the only clock, and nothing is drawn by lot."""
     for node in dbt_manifest["nodes"].values():
@@ -102,4 +115,4 @@ def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
 def _finding(rule: str, error: ConfigError) -> Finding:
     accepted = f" (accepted: {', '.join(error.accepted)})" if error.accepted else ""
     where = f"{error.key}: " if error.key else ""
-    return Finding(rule, "error", error.file or "", None, f"{where}{error.message}{accepted}")
+    return Finding(rule, "error", error.file or "", error.line, f"{where}{error.message}{accepted}")
