@@ -5,61 +5,34 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from destinations.errors import ConfigError
+from orchestration.audience_options import GuardLimits, read_audience_options
+from orchestration.mapping import check_consent, check_mapping, within
+from orchestration.options import MappedField, SyncOptions
 from orchestration.sql.names import checked_name, ident
-
-_DURATION = re.compile(r"^(\d+)\s*([smhdw])\Z")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _duration(value: object) -> object:
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError("must be a number and a unit: 30m, 6h, 7d, 2w")
-    try:
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise ValueError("is too long") from None
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-class SyncOptions(BaseModel):
-    """What `config.meta.sync` of an exposure may say; any other key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    destination: str
-    sends: Literal["traits", "membership", "events"]
-    as_: Literal["identify", "track"] | None = Field(default=None, alias="as")
-    key: str | None = None
-    fields: dict[str, str] = {}
-    events: tuple[str, ...] = ()
-    since: Duration = timedelta(days=7)
-    after: tuple[str, ...] = ()
-    max_first: int | None = Field(default=None, ge=0, strict=True)
-    max_age: Duration = timedelta(hours=6)
-    schedule: str | None = None
-    send_updates: bool = False
-    entered_event: str = Field(default="Audience Entered", min_length=1)
-    exited_event: str | None = Field(default="Audience Exited", min_length=1)
+from orchestration.yaml_lines import line_of
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A dbt model as the engine reads it."""
+    """A dbt model as the engine reads it; `types` are those that its yml declares, by column."""
 
     name: str
     relation: str
     columns: tuple[str, ...]
     file: str
+    types: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def contract(self) -> dict[str, str]:
+        """Return the documented columns, each with its declared type or nothing."""
+        return {name: self.types.get(name, "") for name in self.columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +46,7 @@ class Audience:
     model: Model
     upstream: tuple[str, ...]
     sql_fingerprint: str
+    limits: GuardLimits = field(default_factory=GuardLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +78,9 @@ class Project:
     syncs: tuple[Sync, ...]
     traits: Model
     events: Model
+    emails: Model | None = None
+    merges: Model | None = None
+    identities: Model | None = None
 
     def audience(self, key: str) -> Audience:
         """Return the audience of that key.
@@ -128,12 +105,21 @@ class Project:
         return found[key]
 
 
-def read_project(manifest: Mapping[str, Any]) -> Project:
-    """Read a dbt manifest.
+def read_project(manifest: Mapping[str, Any], project_dir: Path | None = None) -> Project:
+    """Read a dbt manifest; the files of `project_dir` are only read to find a mistake's line.
 
     Raises:
         ConfigError: a name, key or value is wrong; says in which file, and what is accepted.
     """
+    try:
+        return _read(manifest)
+    except ConfigError as error:
+        if project_dir and error.file and error.key:
+            error.line = error.line or line_of(project_dir / error.file, error.key)
+        raise
+
+
+def _read(manifest: Mapping[str, Any]) -> Project:
     nodes = {k: v for k, v in manifest["nodes"].items() if v["resource_type"] == "model"}
     models = {unique_id: _model(node) for unique_id, node in nodes.items()}
     by_name = {model.name: model for model in models.values()}
@@ -159,6 +145,9 @@ def read_project(manifest: Mapping[str, Any]) -> Project:
         syncs=_in_order(syncs),
         traits=traits,
         events=by_name["events"],
+        emails=by_name.get("user_emails"),
+        merges=by_name.get("user_merges"),
+        identities=by_name.get("identity_map"),
     )
 
 
@@ -169,20 +158,24 @@ def _model(node: Mapping[str, Any]) -> Model:
         relation=f"{ident(node['schema'])}.{ident(node['alias'])}",
         columns=tuple(node["columns"]),
         file=node["original_file_path"],
+        types={
+            name: str(column["data_type"])
+            for name, column in node["columns"].items()
+            if column.get("data_type")
+        },
     )
 
 
 def _audience(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Audience:
     file = node["original_file_path"]
-    meta = node["config"].get("meta", {})
-    name = _display_name(node["name"], meta.get("audience"), file)
+    options = read_audience_options(node)
     upstream = _ancestors(node, nodes)
     code = [node["checksum"]["checksum"]]
     code += [nodes[unique_id]["checksum"]["checksum"] for unique_id in sorted(upstream)]
     return Audience(
         key=checked_name(node["name"], "audience", file=file),
-        name=name,
-        owner=str(meta.get("owner", "")),
+        name=options.name or node["name"].replace("_", " ").capitalize(),
+        owner=str(node["config"].get("meta", {}).get("owner", "")),
         description=node["description"],
         model=_model(node),
         upstream=tuple(
@@ -191,15 +184,8 @@ def _audience(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Audience:
             if nodes[unique_id]["config"]["materialized"] not in ("ephemeral", "view")
         ),
         sql_fingerprint=hashlib.sha256("\n".join(code).encode()).hexdigest()[:16],
+        limits=options.guard,
     )
-
-
-def _display_name(key: str, given: object, file: str) -> str:
-    if given is not None and not isinstance(given, dict):
-        msg = "needs a mapping such as {name: Re-engagement}"
-        raise ConfigError(msg, file=file, key="config.meta.audience", accepted=["name"])
-    name = (given or {}).get("name")
-    return str(name) if name else key.replace("_", " ").capitalize()
 
 
 def _ancestors(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> set[str]:
@@ -277,6 +263,12 @@ def _check_shape(sync: Sync, where: str) -> None:
         problem = ("as", "`as:` is for sends: membership", ())
     elif options.send_updates and options.as_ != "identify":
         problem = ("send_updates", "a column changes at a profile: for `as: identify` only", ())
+    elif options.on_rekey is not None and options.as_ != "track":
+        problem = ("on_rekey", "a changed address is an event for `as: track` only", ())
+    elif options.on_gone != "leave" and options.sends != "traits":
+        problem = ("on_gone", "is for sends: traits; a member who is gone has left", ())
+    elif options.emails != "primary" and options.sends == "events":
+        problem = ("emails", "an event belongs to one profile, that of the primary e-mail", ())
     elif options.sends == "traits" and not options.fields:
         problem = ("fields", "sends: traits needs `fields:` (destination field: column)", ())
     elif options.sends == "events" and not options.events:
@@ -293,18 +285,18 @@ def _check_shape(sync: Sync, where: str) -> None:
 
 
 def _check_columns(sync: Sync, traits: Model) -> None:
-    """Refuse a mapped column that no model documents, before anything is built or sent."""
-    if not traits.columns or (sync.audience and not sync.model.columns):
-        return
-    known = {*traits.columns, *(sync.model.columns if sync.audience else ())}
-    for field, column in sync.options.fields.items():
-        if column not in known:
-            raise ConfigError(
-                f"there is no column {column!r} to send",
-                file=sync.file,
-                key=f"exposures.{sync.key}.config.meta.sync.fields.{field}",
-                accepted=sorted(known),
-            )
+    """Refuse what the models' own documentation speaks against, before anything is built."""
+    members = sync.model if sync.audience else None
+    documented = traits.columns and (members is None or members.columns)
+    known = {**traits.contract, **(members.contract if members else {})} if documented else None
+    try:
+        check_consent(sync.options.consent, traits.contract)
+        check_mapping(sync.options, sync.audience.key if sync.audience else None, known)
+    except ConfigError as error:
+        wrong = within(error, f"exposures.{sync.key}.config.meta.sync")
+        raise ConfigError(
+            wrong.message, file=sync.file, key=wrong.key, accepted=wrong.accepted
+        ) from None
 
 
 def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigError:
@@ -313,7 +305,8 @@ def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigErr
     accepted: tuple[str, ...] = ()
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        accepted = tuple(f.alias or name for name, f in SyncOptions.model_fields.items())
+        model = MappedField if first["loc"][0] == "fields" else SyncOptions
+        accepted = tuple(f.alias or name for name, f in model.model_fields.items())
         message = "unknown key"
     elif first["type"] == "literal_error":
         accepted = tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"]))

@@ -119,6 +119,12 @@ def test_nothing_to_say_is_an_empty_object(shared: DuckDBWarehouse) -> None:
     assert cleared["dataFields"] == {"plan": None}
 
 
+def test_each_field_has_its_own_word_on_nulls(shared: DuckDBWarehouse) -> None:
+    columns = load(shared, {"a": (pa.string(), None), "b": (pa.string(), None)})
+    fields = json_object(columns, SPEC, nulls={"a": "false", "b": "dest_key is not null"})
+    assert strict(made(shared, SPEC, fields))["dataFields"] == {"b": None}
+
+
 def test_instants_follow_the_connectors_format(shared: DuckDBWarehouse) -> None:
     columns = load(
         shared, {"at": (pa.timestamp("us"), datetime.fromisoformat("2026-01-02 03:04:05.678"))}

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from destinations.errors import ConfigError
 from orchestration.dbt import DbtPaths
 from orchestration.engine import Engine
-from orchestration.project import Project, SyncOptions, read_project
+from orchestration.options import SyncOptions
+from orchestration.project import Project, read_project
 from orchestration.warehouse import Connect
 from tests.conftest import FakeClock
 
 Manifest = dict[str, Any]
 SYNCS = "models/syncs.yml"
-GOOD = {"destination": "iterable", "sends": "traits", "fields": {"plan": "plan"}}
-MEMBERSHIP = {"destination": "iterable", "sends": "membership", "as": "track"}
+CONSENT = {"consent": "not_required"}
+GOOD = {"destination": "iterable", "sends": "traits", "fields": {"plan": "plan"}, **CONSENT}
+MEMBERSHIP = {"destination": "iterable", "sends": "membership", "as": "track", **CONSENT}
 
 
 def model(name: str, *parents: str, room: str = "", **meta: object) -> dict[str, Any]:
@@ -67,7 +69,12 @@ def manifest() -> Manifest:
         exposure("comeback", {**MEMBERSHIP, "after": ["traits"]}, "re_engagement"),
         exposure(
             "engagement",
-            {"destination": "iterable", "sends": "events", "events": ["Order Completed"]},
+            {
+                "destination": "iterable",
+                "sends": "events",
+                "events": ["Order Completed"],
+                **CONSENT,
+            },
             "events",
         ),
     ]
@@ -226,9 +233,9 @@ MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (add(model("other", room="audiences", audience={"name": "NUDGE"})),
      AUDIENCES + "other.sql", "config.meta.audience.name", ["depth_nudge.sql"]),
     (add(model("other", room="audiences", audience="Other")),
-     AUDIENCES + "other.sql", "config.meta.audience", ["name"]),
+     AUDIENCES + "other.sql", "models.other.config.meta.audience", ["name"]),
     (add(model("other", room="audiences", audience=["Other"])),
-     AUDIENCES + "other.sql", "config.meta.audience", ["name"]),
+     AUDIENCES + "other.sql", "models.other.config.meta.audience", ["name"]),
     (edit(lambda m: m["nodes"].pop("model.tailrace.user_traits")),
      "dbt_project/models", None, ["user_traits"]),
     (edit(lambda m: m["nodes"].pop("model.tailrace.events")),
