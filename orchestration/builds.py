@@ -21,6 +21,7 @@ class Built:
     name: str
     as_of: datetime
     status: str
+    build_id: str = ""
 
     @property
     def ok(self) -> bool:
@@ -31,15 +32,15 @@ class Built:
 def latest_builds(warehouse: Warehouse) -> dict[str, Built]:
     """Return the latest attempt at each model, by name, over the last builds."""
     found = warehouse.rows(
-        "select as_of, relations from tailrace.builds "
+        "select as_of, relations, build_id from tailrace.builds "
         "order by finished_at desc, started_at desc, build_id limit ?",
         [RECENT],
     )
     latest: dict[str, Built] = {}
-    for as_of, relations in found:
+    for as_of, relations, build_id in found:
         for entry in json.loads(relations):
             if entry["resource_type"] == "model":
-                built = Built(entry["name"], aware_utc(as_of), entry["status"])
+                built = Built(entry["name"], aware_utc(as_of), entry["status"], build_id)
                 latest.setdefault(built.name, built)
     return latest
 

@@ -10,11 +10,21 @@ from datetime import datetime
 from destinations.clock import Clock
 from destinations.errors import DataError
 from orchestration.builds import Built, built_as_of
-from orchestration.deltas import apply_deltas, store_deltas
-from orchestration.guard import Change, reasons_to_hold
+from orchestration.deltas import (
+    NOBODY,
+    Diff,
+    apply_deltas,
+    drop_deltas,
+    store_deltas,
+    store_suppressed,
+)
+from orchestration.guard import Reason, reasons_to_hold
+from orchestration.guard_facts import Change, Excused, count_excused, gather
+from orchestration.guard_history import History, Point, read_history
 from orchestration.ids import new_id
 from orchestration.project import Audience, Project
-from orchestration.sql.names import aware_utc, ident, naive_utc
+from orchestration.sql.names import naive_utc
+from orchestration.suppression import suppressed
 from orchestration.warehouse import Warehouse
 
 
@@ -45,15 +55,6 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """The last committed live point of an audience."""
-
-    evaluation_id: str
-    as_of: datetime
-    members: int
-
-
 def evaluate(
     warehouse: Warehouse,
     project: Project,
@@ -72,83 +73,152 @@ def evaluate(
     with warehouse.lock(f"audience-{audience.key}", deadline=30.0):
         try:
             instant = built_as_of(builds, (*audience.upstream, audience.model.name), as_of)
-            last = _last_point(warehouse, audience.key)
+            history = read_history(warehouse, audience.key)
+            last = history.last if history else None
             _check_forward(audience, last, instant)
-            candidates = _check_keys(warehouse, audience)
+            _check_columns(warehouse, audience)
+            events = builds.get(project.events.name)
+            with warehouse.transaction():
+                draft = _draft(warehouse, project, audience, history, instant, events, clock)
+                return _settle(warehouse, draft, last, clock, started)
         except DataError as error:
             return Evaluation(audience.key, "failed", as_of, reasons=(error.message,))
-        with warehouse.transaction():
-            return _record(warehouse, project, audience, last, instant, candidates, clock, started)
 
 
-def _record(
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An evaluation that is judged, and not recorded yet."""
+
+    audience: Audience
+    change: Change
+    reasons: tuple[Reason, ...]
+    kept_out: str
+
+
+def _draft(
     warehouse: Warehouse,
     project: Project,
     audience: Audience,
-    last: _Last | None,
+    history: History | None,
     as_of: datetime,
-    candidates: int,
+    events: Built | None,
     clock: Clock,
-    started: float,
-) -> Evaluation:
-    now = clock.now()
-    evaluation_id = new_id("e", now)
-    entered, exited, digest = store_deltas(
-        warehouse, evaluation_id, audience.key, audience.model.relation, as_of
+) -> _Draft:
+    evaluation_id = new_id("e", clock.now())
+    relation = audience.model.relation
+    kept_out = _kept_out(warehouse, relation)
+    diff = store_deltas(warehouse, evaluation_id, audience.key, relation, as_of, kept_out=kept_out)
+    _check_keys(warehouse, audience, diff)
+    ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
+    if history is None or not (diff.entered or diff.exited):
+        return _Draft(audience, Change(evaluation_id, as_of, diff, Excused(), base), (), kept_out)
+    excused = count_excused(warehouse, project, audience, evaluation_id, kept_out)
+    change = Change(evaluation_id, as_of, diff, excused, base)
+    facts = gather(warehouse, project, audience, history, change, events)
+    return _Draft(audience, change, tuple(reasons_to_hold(facts, audience.limits)), kept_out)
+
+
+def _kept_out(warehouse: Warehouse, relation: str) -> str:
+    """Return the condition on a candidate who is no member; who is suppressed is looked up once."""
+    condition = suppressed(warehouse, "cast(user_id as varchar)")
+    if condition == NOBODY:
+        return NOBODY
+    warehouse.execute(
+        "create or replace temp table tailrace_kept_out as "
+        f"select distinct cast(user_id as varchar) as user_id from {relation} where {condition}"
     )
+    return "cast(user_id as varchar) in (select user_id from tailrace_kept_out)"
+
+
+def _settle(
+    warehouse: Warehouse, draft: _Draft, last: Point | None, clock: Clock, started: float
+) -> Evaluation:
+    """Record an evaluation as committed or held, unless it says what was said already."""
+    audience, change = draft.audience, draft.change
+    waiting = _same_hold(warehouse, draft) if draft.reasons else None
+    if waiting:
+        drop_deltas(warehouse, change.evaluation_id)
+        return _shown(draft, "held", waiting)
     warehouse.execute(
         "update tailrace.evaluations set status = 'superseded' "
         "where audience = ? and status = 'held'",
         [audience.key],
     )
-    if last and last.as_of == as_of and not entered and not exited:
-        return Evaluation(
-            audience.key, "committed", as_of, candidates, evaluation_id=last.evaluation_id
-        )
-    change = Change(
-        audience.key, last is None, last.members if last else 0, candidates, entered, exited
-    )
-    reasons = reasons_to_hold(change)
-    status = "held" if reasons else "committed"
-    if not reasons:
-        apply_deltas(warehouse, evaluation_id, audience.key, as_of)
-    ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
-    warehouse.execute(
-        "insert into tailrace.evaluations values "
-        "(?, ?, ?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)",
-        [
-            evaluation_id,
+    if last and last.as_of == change.as_of and not change.diff.entered and not change.diff.exited:
+        return _shown(draft, "committed", last.evaluation_id)
+    if draft.kept_out != NOBODY:
+        store_suppressed(
+            warehouse,
+            change.evaluation_id,
             audience.key,
-            naive_utc(as_of),
-            status,
-            base,
-            candidates,
-            candidates,
-            entered,
-            exited,
-            json.dumps(reasons),
-            audience.sql_fingerprint,
-            digest,
-            clock.monotonic() - started,
-            naive_utc(now),
+            audience.model.relation,
+            change.as_of,
+            draft.kept_out,
+        )
+    if not draft.reasons:
+        apply_deltas(warehouse, change.evaluation_id, audience.key, change.as_of)
+    status = "held" if draft.reasons else "committed"
+    _insert(warehouse, draft, status, clock, started)
+    return _shown(draft, status, change.evaluation_id)
+
+
+def _same_hold(warehouse: Warehouse, draft: _Draft) -> str | None:
+    """Return the id of the evaluation that is held for just this: it stays the one to approve."""
+    found = warehouse.rows(
+        "select evaluation_id from tailrace.evaluations where audience = ? and status = 'held' "
+        "and as_of = ? and delta_hash = ? and cast(rules as varchar) = ? limit 1",
+        [
+            draft.audience.key,
+            naive_utc(draft.change.as_of),
+            draft.change.diff.digest,
+            json.dumps([reason.rule for reason in draft.reasons]),
         ],
     )
+    return str(found[0][0]) if found else None
+
+
+def _shown(draft: _Draft, status: str, evaluation_id: str) -> Evaluation:
     return Evaluation(
-        audience.key, status, as_of, candidates, entered, exited, tuple(reasons), evaluation_id
+        draft.audience.key,
+        status,
+        draft.change.as_of,
+        draft.change.diff.members,
+        draft.change.diff.entered,
+        draft.change.diff.exited,
+        tuple(reason.sentence for reason in draft.reasons),
+        evaluation_id,
     )
 
 
-def _last_point(warehouse: Warehouse, audience: str) -> _Last | None:
-    found = warehouse.rows(
-        "select evaluation_id, as_of, members from tailrace.evaluations "
-        "where audience = ? and origin = 'live' and status = 'committed' "
-        "order by as_of desc, evaluated_at desc limit 1",
-        [audience],
+def _insert(warehouse: Warehouse, draft: _Draft, status: str, clock: Clock, started: float) -> None:
+    row = {
+        "evaluation_id": draft.change.evaluation_id,
+        "audience": draft.audience.key,
+        "as_of": naive_utc(draft.change.as_of),
+        "origin": "live",
+        "status": status,
+        "base": draft.change.base,
+        "candidates": draft.change.diff.candidates,
+        "members": draft.change.diff.members,
+        "entered": draft.change.diff.entered,
+        "exited": draft.change.diff.exited,
+        "excused_entered": draft.change.excused.entered,
+        "excused_exited": draft.change.excused.exited,
+        "reasons": json.dumps([reason.sentence for reason in draft.reasons]),
+        "rules": json.dumps([reason.rule for reason in draft.reasons]),
+        "sql_fingerprint": draft.audience.sql_fingerprint,
+        "delta_hash": draft.change.diff.digest,
+        "seconds": clock.monotonic() - started,
+        "evaluated_at": naive_utc(clock.now()),
+    }
+    warehouse.execute(
+        f"insert into tailrace.evaluations ({', '.join(row)}) "
+        f"values ({', '.join('?' for _ in row)})",
+        list(row.values()),
     )
-    return _Last(found[0][0], aware_utc(found[0][1]), found[0][2]) if found else None
 
 
-def _check_forward(audience: Audience, last: _Last | None, as_of: datetime) -> None:
+def _check_forward(audience: Audience, last: Point | None, as_of: datetime) -> None:
     if last and as_of < last.as_of:
         raise DataError(
             f"{audience.key} was evaluated as of {last.as_of:%Y-%m-%d %H:%M:%S} already; live "
@@ -157,14 +227,9 @@ def _check_forward(audience: Audience, last: _Last | None, as_of: datetime) -> N
         )
 
 
-def _check_keys(warehouse: Warehouse, audience: Audience) -> int:
-    """Return the number of candidates.
-
-    Raises:
-        DataError: user_id is missing, null or not unique; with counts and hashed samples.
-    """
-    relation, file = audience.model.relation, audience.model.file
-    columns = [row[0] for row in warehouse.rows(f"describe {relation}")]
+def _check_columns(warehouse: Warehouse, audience: Audience) -> None:
+    file = audience.model.file
+    columns = [row[0] for row in warehouse.rows(f"describe {audience.model.relation}")]
     if "user_id" not in columns:
         raise DataError(
             f"{file}: an audience needs a column user_id, one row per member; "
@@ -172,24 +237,30 @@ def _check_keys(warehouse: Warehouse, audience: Audience) -> int:
             file=file,
             key="user_id",
         )
-    ((total, nulls, distinct),) = warehouse.rows(
-        f"select count(*), count(*) filter (where user_id is null "
-        f"or trim(cast(user_id as varchar)) = ''), count(distinct user_id) from {relation}"
-    )
-    if nulls:
+
+
+def _check_keys(warehouse: Warehouse, audience: Audience, diff: Diff) -> None:
+    """Refuse an audience with members twice or without a name.
+
+    Raises:
+        DataError: with counts and hashed samples.
+    """
+    relation, file = audience.model.relation, audience.model.file
+    if diff.nameless:
         raise DataError(
-            f"{file}: {nulls:,} of {total:,} rows have no user_id", file=file, key="user_id"
+            f"{file}: {diff.nameless:,} of {diff.candidates:,} rows have no user_id",
+            file=file,
+            key="user_id",
         )
-    if distinct < total:
+    if diff.repeated:
         samples = warehouse.rows(
-            f"select substr(sha256(cast({ident('user_id')} as varchar)), 1, 10), count(*) "
+            "select substr(sha256(cast(user_id as varchar)), 1, 10), count(*) "
             f"from {relation} group by user_id having count(*) > 1 order by 2 desc, 1 limit 5"
         )
         listed = ", ".join(f"{digest} x{count}" for digest, count in samples)
         raise DataError(
-            f"{file}: {total - distinct:,} of {total:,} rows repeat a user_id "
+            f"{file}: {diff.repeated:,} of {diff.candidates:,} rows repeat a user_id "
             f"(sha256 begins: {listed}); an audience has one row per member",
             file=file,
             key="user_id",
         )
-    return int(total)

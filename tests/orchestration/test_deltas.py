@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.deltas import apply_deltas, store_deltas
+from orchestration.deltas import apply_deltas, delta_hash, store_deltas, store_suppressed
+from orchestration.history import members_at
 from orchestration.sql.names import naive_utc
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.schema import create_tables
@@ -49,10 +50,12 @@ def evaluate(
     warehouse.execute("create or replace temp table members (user_id varchar)")
     warehouse.append("members", pa.table({"user_id": pa.array(sorted(members), pa.string())}))
     with warehouse.transaction():
-        stored = store_deltas(warehouse, evaluation, audience, "members", as_of)
+        diff = store_deltas(warehouse, evaluation, audience, "members", as_of)
         if status == "committed":
             apply_deltas(warehouse, evaluation, audience, as_of)
-    return (evaluation, *stored)
+    assert (diff.candidates, diff.members) == (len(members), len(members))
+    assert (diff.nameless, diff.repeated) == (0, 0)
+    return evaluation, diff.entered, diff.exited, diff.digest
 
 
 def stays(warehouse: DuckDBWarehouse, audience: str) -> list[Stay]:
@@ -88,7 +91,7 @@ def test_intervals_follow_from_the_points_alone(
     neighbour = f"{audience}_b"
     evaluate(shared, neighbour, frozenset(USERS), T0)
     points: dict[datetime, frozenset[str]] = {}
-    evaluations, as_of = [], T0
+    evaluations, committed, as_of = [], [], T0
     for hours, members, status in steps:
         as_of += timedelta(hours=hours)
         before = points[max(points)] if points else frozenset()
@@ -97,10 +100,14 @@ def test_intervals_follow_from_the_points_alone(
         if status == "committed":
             points[as_of] = members  # the last answer for an as_of is the one that counts
             evaluations.append(made)
+            committed.append(as_of)
     expected = sorted(derived(points), key=lambda stay: (stay[0], stay[1]))
     found = sorted(stays(shared, audience), key=lambda stay: (stay[0], stay[1]))
     assert found == expected
-    assert replayed(shared, evaluations) == (points[max(points)] if points else frozenset())
+    for n, as_of in enumerate(committed):
+        if as_of not in committed[n + 1 :]:
+            assert replayed(shared, evaluations[: n + 1]) == points[as_of]
+            assert frozenset(members_at(shared, audience, as_of)) == points[as_of]
     assert len(stays(shared, neighbour)) == len(USERS), "another audience is left alone"
 
 
@@ -108,7 +115,9 @@ def replayed(warehouse: DuckDBWarehouse, evaluations: list[str]) -> frozenset[st
     members: set[str] = set()
     for evaluation in evaluations:
         for user, change in warehouse.rows(
-            "select user_id, change from tailrace.deltas where evaluation_id = ?", [evaluation]
+            "select user_id, change from tailrace.deltas where evaluation_id = ? "
+            "and change in ('entered', 'exited')",
+            [evaluation],
         ):
             assert (change == "entered") is (user not in members)
             (members.add if change == "entered" else members.remove)(user)
@@ -133,7 +142,51 @@ def test_numbers_as_user_ids_are_text(shared: DuckDBWarehouse) -> None:
     for hour, expected in [(0, (1, 0)), (1, (0, 0))]:
         with shared.transaction():
             as_of = T0 + timedelta(hours=hour)
-            entered, exited, _ = store_deltas(shared, f"n-{hour}", "numbers", "members", as_of)
+            diff = store_deltas(shared, f"n-{hour}", "numbers", "members", as_of)
             apply_deltas(shared, f"n-{hour}", "numbers", as_of)
-        assert (entered, exited) == expected
+        assert (diff.entered, diff.exited) == expected
     assert stays(shared, "numbers") == [("7", naive_utc(T0), None)]
+
+
+rows = st.lists(st.sampled_from([*USERS, *USERS[:2], None, "", "  "]), max_size=8)
+
+
+@settings(max_examples=80)
+@given(st.frozensets(st.sampled_from(USERS)), rows)
+def test_names_missing_or_repeated_are_counted_by_the_diff_itself(
+    shared: DuckDBWarehouse, before: frozenset[str], found: list[str | None]
+) -> None:
+    audience = f"k_{next(numbers)}"
+    evaluate(shared, audience, before, T0)
+    shared.execute("create or replace temp table members (user_id varchar)")
+    shared.append("members", pa.table({"user_id": pa.array(found, pa.string())}))
+    shared.execute("begin")
+    later = T0 + timedelta(hours=1)
+    diff = store_deltas(shared, f"k-{audience}", audience, "members", later)
+    shared.execute("rollback")
+    named = [name for name in found if name and name.strip()]
+    assert (diff.candidates, diff.nameless) == (len(found), len(found) - len(named))
+    assert diff.repeated == len(named) - len(set(named))
+
+
+def test_who_is_kept_out_leaves_and_is_written_down(shared: DuckDBWarehouse) -> None:
+    evaluate(shared, "kept", frozenset(USERS[:3]), T0)
+    later, values = T0 + timedelta(hours=1), (shared, "k-1", "kept", "members")
+    shared.execute("create or replace temp table members (user_id varchar)")
+    shared.append("members", pa.table({"user_id": pa.array([*USERS[1:4], None], pa.string())}))
+    with shared.transaction():
+        condition = "user_id in ('bob', 'dee:exited,3')"
+        diff = store_deltas(*values, later, kept_out=condition)
+        store_suppressed(*values, later, condition)
+    assert (diff.candidates, diff.members, diff.nameless) == (4, 2, 1)
+    assert shared.rows(
+        "select user_id, change from tailrace.deltas where evaluation_id = 'k-1' order by all"
+    ) == [
+        ("ada", "exited"),
+        ("bob", "exited"),
+        ("bob", "suppressed"),
+        ("dee:exited,3", "suppressed"),
+        (None, "entered"),
+    ]
+    shared.execute("delete from tailrace.deltas where change = 'suppressed'")
+    assert diff.digest == delta_hash(shared, "k-1"), "the hash is of what takes effect"
