@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from destinations.errors import ConfigError, DataError
+from destinations.clock import Clock
+from destinations.errors import ConfigError, DataError, LockedError
 from orchestration.builds import latest_builds
-from orchestration.deltas import apply_deltas
+from orchestration.deltas import apply_deltas, delta_hash
 from orchestration.sql.names import aware_utc, naive_utc
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Connect, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,37 @@ class Approval:
         }
 
 
+def approve_when_free(
+    connect: Connect,
+    held_id: str,
+    *,
+    expect_exits: int | None,
+    by: str,
+    clock: Clock,
+    deadline: float = 30.0,
+) -> Approval:
+    """Let a held evaluation or plan take effect, waiting for whoever is at work on it.
+
+    The warehouse is let go of while waiting: whoever holds the lock may need it.
+
+    Raises:
+        LockedError: it is still in use after `deadline` seconds; says by whom.
+        ConfigError: as `approve`.
+        DataError: as `approve`.
+    """
+    give_up = clock.monotonic() + deadline
+    while True:
+        try:
+            with connect() as warehouse:
+                return approve(
+                    warehouse, held_id, expect_exits=expect_exits, by=by, now=clock.now()
+                )
+        except LockedError:
+            if clock.monotonic() >= give_up:
+                raise
+        clock.sleep(1.0)
+
+
 def approve(
     warehouse: Warehouse, held_id: str, *, expect_exits: int | None, by: str, now: datetime
 ) -> Approval:
@@ -40,58 +72,78 @@ def approve(
 
     Raises:
         ConfigError: nothing held has that id, or the number of exits is not the expected one.
-        DataError: something newer was committed in the meantime.
+        DataError: something newer was committed in the meantime, or the deltas are not those that
+            were held.
+        LockedError: an evaluation of the audience, or the sync, is at work; says who.
     """
-    with warehouse.transaction():
-        evaluation = warehouse.rows(
-            "select audience, as_of, entered, exited, status from tailrace.evaluations "
-            "where evaluation_id = ?",
-            [held_id],
-        )
-        if evaluation:
-            audience, as_of, entered, exited, status = evaluation[0]
-            _check(held_id, status, exited, expect_exits)
-            _approve_evaluation(warehouse, held_id, audience, aware_utc(as_of), by, now)
-            return Approval(held_id, f"audience {audience}", entered, exited)
-        plan = warehouse.rows(
-            'select sync, enter + "update" + event, "exit" + "delete", status, as_of '
-            "from tailrace.plans where plan_id = ?",
-            [held_id],
-        )
-        if not plan:
-            raise ConfigError(
-                f"nothing has the id {held_id}", key="ID", accepted=_held_ids(warehouse)
-            )
-        sync, entered, exited, status, as_of = plan[0]
-        _check(held_id, status, exited, expect_exits)
-        _check_current(warehouse, held_id, sync, aware_utc(as_of))
-        warehouse.execute(
-            "update tailrace.plans set status = 'ready', approved_by = ?, ready_at = ? "
-            "where plan_id = ?",
-            [by, naive_utc(now), held_id],
-        )
-        return Approval(held_id, f"sync {sync}", entered, exited)
+    with warehouse.lock(_lock_of(warehouse, held_id)), warehouse.transaction():
+        approved = _approve_evaluation(warehouse, held_id, expect_exits, by, now)
+        return approved or _approve_plan(warehouse, held_id, expect_exits, by, now)
+
+
+def _lock_of(warehouse: Warehouse, held_id: str) -> str:
+    found = warehouse.rows(
+        "select 'audience-' || audience from tailrace.evaluations where evaluation_id = $id "
+        "union all select 'sync-' || sync from tailrace.plans where plan_id = $id",
+        {"id": held_id},
+    )
+    if not found:
+        raise ConfigError(f"nothing has the id {held_id}", key="ID", accepted=_held_ids(warehouse))
+    return str(found[0][0])
 
 
 def _approve_evaluation(
-    warehouse: Warehouse, evaluation_id: str, audience: str, as_of: datetime, by: str, now: datetime
-) -> None:
+    warehouse: Warehouse, evaluation_id: str, expect_exits: int | None, by: str, now: datetime
+) -> Approval | None:
+    found = warehouse.rows(
+        "select audience, as_of, entered, exited, status, delta_hash from tailrace.evaluations "
+        "where evaluation_id = ?",
+        [evaluation_id],
+    )
+    if not found:
+        return None
+    audience, as_of, entered, exited, status, digest = found[0]
+    _check(evaluation_id, status, exited, expect_exits)
     newer = warehouse.rows(
         "select count(*) from tailrace.evaluations where audience = ? and status = 'committed' "
         "and origin = 'live' and as_of > ?",
-        [audience, naive_utc(as_of)],
+        [audience, as_of],
     )
     if newer[0][0]:
         raise DataError(
             f"{audience} was evaluated and committed after {evaluation_id}; what it held is out "
             "of date"
         )
-    apply_deltas(warehouse, evaluation_id, audience, as_of)
+    if delta_hash(warehouse, evaluation_id) != digest:
+        raise DataError(
+            f"the deltas of {evaluation_id} are not those that were held (a user may have been "
+            "forgotten since); `tailrace evaluate` makes it anew, and shows what to approve"
+        )
+    apply_deltas(warehouse, evaluation_id, audience, aware_utc(as_of))
     warehouse.execute(
         "update tailrace.evaluations set status = 'committed', approved_by = ?, approved_at = ? "
         "where evaluation_id = ?",
         [by, naive_utc(now), evaluation_id],
     )
+    return Approval(evaluation_id, f"audience {audience}", entered, exited)
+
+
+def _approve_plan(
+    warehouse: Warehouse, plan_id: str, expect_exits: int | None, by: str, now: datetime
+) -> Approval:
+    ((sync, entered, exited, status, as_of),) = warehouse.rows(
+        'select sync, enter + "update" + event, "exit" + "delete", status, as_of '
+        "from tailrace.plans where plan_id = ?",
+        [plan_id],
+    )
+    _check(plan_id, status, exited, expect_exits)
+    _check_current(warehouse, plan_id, sync, aware_utc(as_of))
+    warehouse.execute(
+        "update tailrace.plans set status = 'ready', approved_by = ?, approved_at = ?, "
+        "ready_at = ? where plan_id = ?",
+        [by, naive_utc(now), naive_utc(now), plan_id],
+    )
+    return Approval(plan_id, f"sync {sync}", entered, exited)
 
 
 def _check_current(warehouse: Warehouse, plan_id: str, sync: str, as_of: datetime) -> None:

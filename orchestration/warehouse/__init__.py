@@ -7,7 +7,7 @@ requests are on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -53,6 +53,14 @@ class Warehouse(Protocol):
         Raises:
             LockedError: somebody else still holds it after `deadline` seconds; says who.
         """
+        ...
+
+    def mark(self, name: str) -> None:
+        """Make what `watch` of that name returned tell another value, in every process."""
+        ...
+
+    def watch(self, name: str) -> Callable[[], object]:
+        """Return a function whose value changes with each `mark`; it needs no connection."""
         ...
 
     def close(self) -> None:

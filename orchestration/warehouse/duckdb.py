@@ -7,10 +7,11 @@ waits for whoever holds it. Facts: duckdb.org/docs/current/connect/concurrency.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -80,12 +81,28 @@ class DuckDBWarehouse:
 
     def lock(self, name: str, deadline: float = 0.0) -> AbstractContextManager[None]:
         """Hold a named lock kept beside the file."""
-        return file_lock(
-            self._path.with_name(self._path.name + ".locks") / name,
-            name,
-            clock=self._clock,
-            deadline=deadline,
-        )
+        return file_lock(self._beside(name), name, clock=self._clock, deadline=deadline)
+
+    def mark(self, name: str) -> None:
+        """Write something new into a small file kept beside the warehouse."""
+        path = self._beside(f"{name}.mark")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(uuid4().hex, encoding="ascii")
+
+    def watch(self, name: str) -> Callable[[], object]:
+        """Return a function that reads the file of a mark."""
+        path = self._beside(f"{name}.mark")
+
+        def read() -> object:
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
+
+        return read
+
+    def _beside(self, name: str) -> Path:
+        return self._path.with_name(self._path.name + ".locks") / name
 
     def close(self) -> None:
         """Release the file."""

@@ -56,6 +56,27 @@ create table if not exists tailrace.destination_state (
     destination varchar, name varchar, value varchar, primary key (destination, name));
 """
 
+# Columns and tables that came after the first version, for warehouses made before them.
+_ADDED = """
+alter table tailrace.evaluations add column if not exists rules json;
+alter table tailrace.evaluations add column if not exists excused_entered bigint;
+alter table tailrace.evaluations add column if not exists excused_exited bigint;
+alter table tailrace.plans add column if not exists mode varchar;
+alter table tailrace.plans add column if not exists rules json;
+alter table tailrace.plans add column if not exists approved_at timestamp;
+alter table tailrace.plans add column if not exists unapproved bigint;
+alter table tailrace.plans add column if not exists mapping varchar;
+alter table tailrace.plans add column if not exists no_consent bigint;
+alter table tailrace.plans add column if not exists suppressed bigint;
+alter table tailrace.plans add column if not exists payloads_dropped_at timestamp;
+alter table tailrace.sync_runs add column if not exists reason varchar;
+create table if not exists tailrace.event_days (
+    build_id varchar, day date, events bigint);
+alter table tailrace.acked add column if not exists quick ubigint;
+create table if not exists tailrace.plan_fields (
+    plan_id varchar, field varchar, "rows" bigint, empty bigint);
+"""
+
 # A row that failed has a receipt of its own beside that of its request: of the highest attempt,
 # the narrowest receipt is the row's.
 _OP_OUTCOMES = """
@@ -73,7 +94,7 @@ group by all
 def create_tables(warehouse: Warehouse) -> None:
     """Create what is missing; the workspace id is drawn once per warehouse."""
     warehouse.execute("create schema if not exists tailrace")
-    for statement in _TABLES.strip().rstrip(";").split(";"):
+    for statement in (_TABLES.strip() + _ADDED.strip()).rstrip(";").split(";"):
         warehouse.execute(statement)
     warehouse.execute(_OP_OUTCOMES)
     warehouse.execute(
@@ -85,6 +106,8 @@ def create_tables(warehouse: Warehouse) -> None:
 
 def start_again(warehouse: Warehouse) -> None:
     """Drop all that was computed, and remember whose place this warehouse takes.
+
+    In the open transaction. Who is suppressed was not computed: that stays.
 
     Of the models' schema only what dbt built for us is dropped; tables of others stay. A journal
     that belongs to the workspace dropped here is put aside when it is next opened; one that
@@ -102,10 +125,24 @@ def start_again(warehouse: Warehouse) -> None:
     for schema, name, kind in warehouse.rows(_BUILT):
         what = "view" if kind == "VIEW" else "table"
         warehouse.execute(f"drop {what} if exists {ident(schema)}.{ident(name)} cascade")
+    for statement in _KEEP:
+        warehouse.execute(statement)
     warehouse.execute("drop schema tailrace cascade")
     create_tables(warehouse)
+    for statement in _GIVE_BACK:
+        warehouse.execute(statement)
     set_state_value(warehouse, "", "replaces", replaced)
 
+
+_KEEP = (
+    "create or replace temp table tailrace_kept as select * from tailrace.suppressed",
+    "create or replace temp table tailrace_kept_key as "
+    "select * from tailrace.destination_state where name = 'suppression_key'",
+)
+_GIVE_BACK = (
+    "insert into tailrace.suppressed by name select * from tailrace_kept",
+    "insert into tailrace.destination_state by name select * from tailrace_kept_key",
+)
 
 _BUILT = """
 with built as (

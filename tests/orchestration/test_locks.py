@@ -10,7 +10,7 @@ import pytest
 
 from destinations.errors import LockedError
 from orchestration.warehouse.duckdb import DuckDBWarehouse
-from orchestration.warehouse.locks import file_lock
+from orchestration.warehouse.locks import file_lock, program
 from tests.conftest import FakeClock
 
 HOLD = """
@@ -49,7 +49,8 @@ def take(path: Path, clock: FakeClock, deadline: float = 0.0) -> None:
 def test_another_process_is_kept_out_and_told_by_whom(path: Path, clock: FakeClock) -> None:
     with hold(path) as holder, pytest.raises(LockedError) as raised:
         take(path, clock, deadline=2)
-    assert f"process {holder.pid}" in raised.value.message
+    assert f"process {holder.pid} (python) since 20" in raised.value.message
+    assert "UTC" in raised.value.message
     assert "sync-a" in raised.value.message
     assert clock.passed == pytest.approx(2, abs=0.3)
     take(path, clock)
@@ -113,3 +114,24 @@ def test_locks_of_a_warehouse_are_beside_it_and_outlive_its_connection(
         warehouse.close()
         locks = tmp_path / "warehouse.duckdb.locks"
         assert {file.name for file in locks.iterdir()} == {"audience-a", "audience-b"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["/repo/.venv/bin/tailrace", "evaluate", "--as-of", "x"], "tailrace evaluate"),
+        (["/repo/orchestration/__main__.py", "sync", "told"], "tailrace sync"),
+        (["/lib/dagster/__main__.py", "api", "execute_step", "{secret}"], "dagster api"),
+        (["/bin/dagster", "dev"], "dagster dev"),
+        (["/bin/tailrace", "--help"], "tailrace"),
+        (["/bin/tailrace", "ada@example.com"], "tailrace"),
+        (["-c", "print"], "python print"),
+        (["-c"], "python"),
+        ([""], "python"),
+        ([], "python"),
+    ],
+)
+def test_a_holder_is_called_by_what_it_does_and_by_no_other_word(
+    argv: list[str], said: str
+) -> None:
+    assert program(argv) == said
