@@ -36,7 +36,10 @@ from destinations.delivery.transport import Failed, Transport
 MOST_NAMED = 8
 
 Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Row]]]]
-"""Yields the rows of a range of seqs, in order, as runs of one kind."""
+"""Yields the rows of a range of seqs, in order, as runs of one kind; some may be left out."""
+
+Still = Callable[[Sequence[Row]], Sequence[Row]]
+"""Returns those of the rows that may still be sent: asked before every request, so it is quick."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Sender:
     random: Random
     endpoints: Mapping[Kind, Endpoint]
     after_request: Callable[[Tally], None]
+    still: Still = lambda rows: rows
 
     def send(self, plan_id: str, last_seq: int, read: Read, tally: Tally) -> None:
         """Send what the journal does not know to be settled.
@@ -81,37 +85,68 @@ class Sender:
         """
         for span in pending(last_seq, self.journal.claims(plan_id)):
             for kind, rows in read(span.seq_from, span.seq_to):
-                whole = [list(rows)] if span.claimed else batches(rows, self.endpoints[kind])
-                for batch in whole:
-                    self._deliver(plan_id, kind, batch, tally, repeated=span.claimed)
+                if span.claimed:
+                    bounds = (span.seq_from, span.seq_to)
+                    self._deliver(plan_id, kind, list(rows), tally, repeat_of=bounds)
+                    continue
+                for batch in batches(rows, self.endpoints[kind]):
+                    self._deliver(plan_id, kind, batch, tally)
 
     def _deliver(
-        self, plan_id: str, kind: Kind, rows: Sequence[Row], tally: Tally, *, repeated: bool = False
+        self,
+        plan_id: str,
+        kind: Kind,
+        rows: Sequence[Row],
+        tally: Tally,
+        *,
+        repeat_of: tuple[int, int] | None = None,
     ) -> None:
+        """Send rows as one request.
+
+        `repeat_of` are the bounds of a request that may have arrived: they stay, even if a row at
+        its edge may not be sent any more.
+        """
+        rows = self.still(rows)
+        if not rows:
+            return
         request = self.destination.encode(kind, rows, self.context)
-        claim = self.journal.claim(
-            plan_id, rows[0].seq, rows[-1].seq, kind, hashlib.sha256(request.body).hexdigest()
-        )
+        bounds = repeat_of or (rows[0].seq, rows[-1].seq)
+        claim = self.journal.claim(plan_id, *bounds, kind, hashlib.sha256(request.body).hexdigest())
         if len(rows) == 1 and len(request.body) > self.endpoints[kind].max_bytes:
             self.journal.settle(
                 claim, "delivered", None, {rows[0].seq: Outcome(Status.REJECTED, "too_large")}
             )
             return
-        response = self._answer(claim, kind, request, tally, repeated=repeated)
+        repeated = repeat_of is not None
+        response = self._answer(claim, kind, request, tally, rows=rows, repeated=repeated)
+        if response is None:
+            self._deliver(plan_id, kind, rows, tally, repeat_of=bounds)
+            return
         self._settle(plan_id, claim, kind, rows, response, tally)
 
     def _answer(
-        self, claim: int, kind: Kind, request: Request, tally: Tally, *, repeated: bool
-    ) -> Response:
+        self,
+        claim: int,
+        kind: Kind,
+        request: Request,
+        tally: Tally,
+        *,
+        rows: Sequence[Row],
+        repeated: bool,
+    ) -> Response | None:
         """Return an answer that the connector can read, repeating the same bytes until then.
 
         A request that may have arrived before keeps its boundaries, even if the account is
-        refused now.
+        refused now. None if one of `rows` may not be sent any more: the claim is settled, and
+        the others are to be framed again.
         """
         endpoint = self.endpoints[kind]
         attempt, throttles, put_off = 0, 0, 0.0
         while True:
             tally.throttled_s += self.limiter.acquire(endpoint.path, endpoint)
+            if len(self.still(rows)) < len(rows):
+                self.journal.settle(claim, "retry", None)
+                return None
             tally.calls += 1
             answer = self.transport.send(request, timeout=endpoint.timeout)
             what, status, reason = _judge(answer)
@@ -191,7 +226,9 @@ class Sender:
                 self.journal.settle(claim, "retry", response.status)
                 raise Incomplete(f"{self.endpoints[kind].path}: the job it took does not end")
             self.clock.sleep(outcomes.seconds)
-            response = self._answer(claim, kind, outcomes.request, tally, repeated=True)
+            answer = self._answer(claim, kind, outcomes.request, tally, rows=(), repeated=True)
+            assert answer is not None  # noqa: S101 - of no rows, none is held back
+            response = answer
             outcomes = self.destination.decode(kind, rows, response)
         return outcomes
 
