@@ -19,6 +19,7 @@ from destinations.base import Destination, Secret
 from destinations.errors import ConfigError
 from orchestration.sql.names import checked_name
 
+OUR_KEYS = ("type", "max_daily_changes")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DBT_FILTERS = ("as_text", "as_native", "as_bool", "as_number")  # that a profile of dbt may use
 # What the expression of somebody else may raise while it is evaluated, ConfigError apart.
@@ -33,6 +34,8 @@ class Account:
     type: str
     settings: Mapping[str, object]
     file: Path
+    daily: int | float | None = None
+    """`max_daily_changes`: membership changes a day, a number or a share of those told."""
 
 
 def read_accounts(project_dir: Path) -> dict[str, Account]:
@@ -79,14 +82,31 @@ def _account(name: str, entry: object, path: Path) -> Account:
         raise ConfigError(
             f"unknown type {kind!r}", file=str(path), key=f"{where}.type", accepted=CONNECTORS
         )
-    settings = {str(key): value for key, value in entry.items() if key != "type"}
+    settings = {str(key): value for key, value in entry.items() if key not in OUR_KEYS}
     hints = get_type_hints(connector(kind).settings)
     for key in settings:
         if key not in hints:
             raise ConfigError(
-                "unknown key", file=str(path), key=f"{where}.{key}", accepted=["type", *hints]
+                "unknown key", file=str(path), key=f"{where}.{key}", accepted=[*OUR_KEYS, *hints]
             )
-    return Account(name, kind, settings, path)
+    daily = _daily(entry.get("max_daily_changes"), path, f"{where}.max_daily_changes")
+    return Account(name, kind, settings, path, daily)
+
+
+def _daily(value: object, path: Path, where: str) -> int | float | None:
+    if value is None:
+        return None
+    share = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", value) if isinstance(value, str) else None
+    if share:
+        return float(share[1]) / 100
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ConfigError(
+        "must be a number of changes a day, or a share of the profiles that are in",
+        file=str(path),
+        key=where,
+        accepted=["5000", "30%"],
+    )
 
 
 def open_account(

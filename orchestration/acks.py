@@ -14,7 +14,7 @@ import pyarrow as pa
 from destinations.delivery.journal import Failure, Journal, Receipt
 from orchestration.warehouse import Warehouse
 
-FINAL = ("delivered", "rejected", "later")
+FINAL = ("delivered", "rejected", "later", "suppressed")
 _RECEIPTS = pa.schema(
     [
         ("plan_id", pa.string()),
@@ -119,7 +119,8 @@ _COPY_REJECTS = (
     """
     create or replace temp table tailrace_new_rejects as
     select p.sync, o.dest_key, o.op_id, o.plan_id, o.seq, f.class, f.code, f.field, f.detail,
-        o.row_hash, coalesce(j.rejected_at, f.rejected_at) as rejected_at, 'open' as state
+        o.row_hash, coalesce(j.rejected_at, f.rejected_at) as rejected_at,
+        case when j.plan_id = o.plan_id and j.seq = o.seq then j.state else 'open' end as state
     from tailrace_failures as f
     inner join tailrace.plans as p on f.plan_id = p.plan_id
     inner join tailrace.plan_ops as o on f.plan_id = o.plan_id and f.seq = o.seq
@@ -146,7 +147,7 @@ _ACKNOWLEDGE = (
     """
     update tailrace.rejects as j set state = 'resolved'
     from tailrace_delivered as d
-    where j.state = 'open' and j.sync = d.sync and j.op_id = d.op_id
+    where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
     """,
     """
     create or replace temp table tailrace_acked as

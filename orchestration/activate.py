@@ -12,11 +12,12 @@ from orchestration.accounts import endpoint_name, open_account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtRun, run_dbt
 from orchestration.delivering import run_sync
+from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.load import require_events
 from orchestration.memberships import Evaluation, evaluate
 from orchestration.project import Audience, Sync
-from orchestration.sync_runs import SyncRun, failed_run
+from orchestration.sync_runs import SyncRun, failed_run, log_unstarted
 from orchestration.warehouse import Connect
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
@@ -107,11 +108,23 @@ def check_accounts(engine: Engine, syncs: Iterable[Sync]) -> None:
     Raises:
         ConfigError: an account or an environment variable is wrong or missing.
     """
-    for sync in syncs:
-        engine.destination(sync)
+    listed = tuple(syncs)
+    for sync in listed:
+        try:
+            engine.destination(sync)
+        except TailraceError as error:
+            same = [s for s in listed if s.options.destination == sync.options.destination]
+            failed = [failed_run(each, error) for each in same]
+            log_unstarted(engine.connect, failed, engine.clock.now())
+            raise
 
 
-def run_syncs(engine: Engine, syncs: Iterable[Sync], as_of: datetime | None) -> tuple[SyncRun, ...]:
+def run_syncs(
+    engine: Engine,
+    syncs: Iterable[Sync],
+    as_of: datetime | None,
+    mode: Mode = Mode.NORMAL,
+) -> tuple[SyncRun, ...]:
     """Run syncs in order; one waits if a sync it comes after did not get through."""
     chosen = tuple(syncs)
     check_accounts(engine, chosen)
@@ -135,9 +148,10 @@ def run_syncs(engine: Engine, syncs: Iterable[Sync], as_of: datetime | None) -> 
             # A new journal is begun once per account, not once per sync.
             mine = replace(engine, new_journal=engine.new_journal and account not in renewed)
             renewed.add(account)
-            runs[sync.key] = run_sync(mine, sync, as_of=as_of)
+            runs[sync.key] = run_sync(mine, sync, as_of=as_of, mode=mode)
         except TailraceError as error:
             runs[sync.key] = failed_run(sync, error)
+            log_unstarted(engine.connect, [runs[sync.key]], engine.clock.now())
     return tuple(runs.values())
 
 

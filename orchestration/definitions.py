@@ -32,7 +32,7 @@ def defs() -> dg.Definitions:
 def build_definitions(paths: DbtPaths) -> dg.Definitions:
     """Return the definitions of a dbt project; parses it if its manifest is missing or old."""
     parsed = manifest(paths)
-    project = read_project(parsed)
+    project = read_project(parsed, paths.project_dir)
     jobs = {sync.key: sync_job(sync) for sync in project.syncs}
     return dg.Definitions(
         assets=[

@@ -14,10 +14,10 @@ from destinations.base import Context, Destination, SyncShape
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
 from destinations.delivery.sender import Incomplete, Sender, Stopped, Tally
-from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import fold
-from orchestration.builds import built_as_of, latest_builds
+from orchestration.desired.scope import QUIET, Mode
 from orchestration.engine import Engine
 from orchestration.ops import reader
 from orchestration.plan_store import (
@@ -28,8 +28,10 @@ from orchestration.plan_store import (
     set_status,
     store_plan,
 )
-from orchestration.planning import Plan, make_plan
 from orchestration.project import Sync
+from orchestration.retention import drop_old_payloads
+from orchestration.sync_identity import is_retiring, retired_at, same_as_before, shape_of
+from orchestration.sync_plans import propose, scope_of, with_exact_cost
 from orchestration.sync_runs import SyncRun, log_run, settled
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import set_state_value, state_value, workspace_id
@@ -38,8 +40,20 @@ FOLD_SECONDS = 30.0
 FOLD_ROWS = 250_000
 
 
-def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> SyncRun:
+LOCK_SECONDS = 30.0
+
+
+def run_sync(
+    engine: Engine, sync: Sync, *, as_of: datetime | None = None, mode: Mode = Mode.NORMAL
+) -> SyncRun:
     """Finish what an earlier run of this sync left, then plan and deliver what is due now.
+
+    Args:
+        engine: what every verb is handed.
+        sync: the sync.
+        as_of: the instant its models must have been built for; None for that of the last build.
+        mode: what the new plan is for. Where no call is to be made, an earlier plan is closed
+            rather than finished.
 
     Raises:
         ConfigError: the account or a mapped column is wrong; no call was made.
@@ -51,95 +65,86 @@ def run_sync(engine: Engine, sync: Sync, *, as_of: datetime | None = None) -> Sy
     started, started_at = engine.clock.monotonic(), engine.clock.now()
     with ExitStack() as held:
         with engine.connect() as warehouse:
-            held.enter_context(warehouse.lock(f"sync-{sync.key}"))
-            journal = held.enter_context(closing(_journal(engine, warehouse, sync, destination)))
+            held.enter_context(warehouse.lock(f"sync-{sync.key}", LOCK_SECONDS))
+            if _is_over(warehouse, sync, run):
+                return run
+            mode = Mode.RETIRE if is_retiring(warehouse, sync.key) else mode
+            journal = account_journal(engine, warehouse, sync, destination)
+            held.enter_context(closing(journal))
             fold(warehouse, journal)
-            plan = (
-                None
-                if _is_held(warehouse, sync, run)
-                else _resumable(engine, warehouse, sync, journal)
-            )
+            plan = None
+            if mode is Mode.RETIRE or not _is_held(warehouse, sync, run):
+                plan = _resumable(engine, warehouse, sync, journal, mode)
             resumed = plan is not None
             if run.status != "held":
-                plan = plan or _planned(engine, warehouse, sync, run, as_of)
+                plan = plan or _planned(engine, warehouse, sync, run, as_of, mode)
             before = _begin(warehouse, plan)
         while plan:
-            tally = _send(engine, sync, destination, journal, plan, run)
+            tally = send_plan(engine, sync, destination, journal, plan, run)
             with engine.connect() as warehouse:
                 fold(warehouse, journal)
                 _finish(warehouse, plan, run, tally, before)
                 fresh = resumed and run.status == "done"
-                plan = _next(engine, warehouse, sync, run, as_of) if fresh else None
+                plan = _next(engine, warehouse, sync, run, as_of, mode) if fresh else None
                 resumed, before = False, _begin(warehouse, plan)
     run.seconds = engine.clock.monotonic() - started
     with engine.connect() as warehouse:
         log_run(warehouse, run, started_at, engine.clock.now())
+        drop_old_payloads(warehouse, engine.clock.now())
     return run
 
 
-def plan_sync(
-    engine: Engine, warehouse: Warehouse, sync: Sync, *, as_of: datetime | None, secrets: bool
-) -> Plan:
-    """Plan a sync in this connection, at the instant its models were built for."""
-    names = ["user_traits"] + (["events"] if sync.options.sends == "events" else [])
-    instant = built_as_of(latest_builds(warehouse), names, as_of)
-    held = held_evaluation(warehouse, sync)
-    if held:
-        return Plan(sync.key, "held", instant, reasons=(held,))
-    if sync.audience and not _was_evaluated(warehouse, sync.audience.key):
-        raise DataError(
-            f"audience {sync.audience.key} has never been evaluated; run `tailrace build` and "
-            "`tailrace evaluate` (or `tailrace run`)",
-            key=sync.audience.key,
-        )
-    last = state_value(warehouse, "", f"as_of/{sync.key}")
-    if last is not None and instant < datetime.fromisoformat(last):
-        raise DataError(
-            f"sync {sync.key} was planned as of {last} already; it does not go back to "
-            f"{instant.isoformat()}"
-        )
-    return make_plan(
-        warehouse,
-        engine.project,
-        sync,
-        engine.destination(sync, secrets=secrets),
-        as_of=instant,
-        now=engine.clock.now(),
-    )
-
-
-def _was_evaluated(warehouse: Warehouse, audience: str) -> bool:
-    found = warehouse.rows(
-        "select 1 from tailrace.evaluations where audience = ? and status = 'committed' limit 1",
-        [audience],
-    )
-    return bool(found)
-
-
 def _next(
-    engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
+    engine: Engine,
+    warehouse: Warehouse,
+    sync: Sync,
+    run: SyncRun,
+    as_of: datetime | None,
+    mode: Mode,
 ) -> OpenPlan | None:
     """Plan after finishing an old plan; what that delivered is told even if this fails."""
     try:
-        return _planned(engine, warehouse, sync, run, as_of)
+        return _planned(engine, warehouse, sync, run, as_of, mode)
     except TailraceError as error:
         run.status, run.reasons, run.error = "failed", [error.message], error
         return None
 
 
 def _planned(
-    engine: Engine, warehouse: Warehouse, sync: Sync, run: SyncRun, as_of: datetime | None
+    engine: Engine,
+    warehouse: Warehouse,
+    sync: Sync,
+    run: SyncRun,
+    as_of: datetime | None,
+    mode: Mode,
 ) -> OpenPlan | None:
     """Plan and store what is due now; None if that is nothing, or held."""
-    plan = plan_sync(engine, warehouse, sync, as_of=as_of, secrets=True)
-    if plan.verdict != "held" or plan.ops:
-        plan = store_plan(warehouse, sync, plan, engine.clock.now())
-        set_state_value(warehouse, "", f"as_of/{sync.key}", plan.as_of.isoformat())
-    run.skipped = plan.skipped
+    scope = scope_of(engine, warehouse, sync, as_of=as_of, secrets=True, mode=mode)
+    if mode is not Mode.RETIRE and _is_held(warehouse, sync, run):
+        return None
+    plan = propose(engine, scope)
+    if plan.verdict == "held":
+        plan = with_exact_cost(scope, plan)
+    plan = store_plan(warehouse, sync, plan, engine.clock.now())
+    set_state_value(warehouse, "", f"as_of/{sync.key}", plan.as_of.isoformat())
+    run.skipped, run.silent = plan.skipped, plan.silent
     if plan.verdict == "held":
         run.status, run.plan_id, run.reasons = "held", plan.plan_id, list(plan.reasons)
         run.held_exits = plan.counts.get("exit", 0) + plan.counts.get("delete", 0)
+    elif mode in QUIET:
+        run.status = "done"
     return open_plan(warehouse, sync) if plan.verdict == "ready" else None
+
+
+def _is_over(warehouse: Warehouse, sync: Sync, run: SyncRun) -> bool:
+    """Tell whether the sync is retired: its key is used up."""
+    since = retired_at(warehouse, sync.key)
+    if since is not None:
+        run.reasons = [
+            f"retired on {since:%Y-%m-%d}; remove its exposure, or give it another key to begin "
+            "anew"
+        ]
+    return since is not None
 
 
 def _is_held(warehouse: Warehouse, sync: Sync, run: SyncRun) -> bool:
@@ -154,16 +159,19 @@ def _is_held(warehouse: Warehouse, sync: Sync, run: SyncRun) -> bool:
     return held is not None
 
 
-def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Destination) -> Journal:
+def account_journal(
+    engine: Engine, warehouse: Warehouse, sync: Sync, destination: Destination
+) -> Journal:
     """Open the account's journal, once warehouse, journal, account and sync are seen to match."""
     account = sync.options.destination
     key = f"destinations.{account}"
     account_is = f"{endpoint_name(destination)}, profiles by {destination.identifier}"
-    _same_as_before(warehouse, account, "account", account_is, "destinations.yml", key)
-    audience = sync.audience.key if sync.audience else "-"
-    sync_is = f"{account}: {sync.options.sends} {sync.options.as_ or '-'} {audience}"
-    _same_as_before(warehouse, "", f"sync/{sync.key}", sync_is, sync.file, f"exposures.{sync.key}")
-    ((attempts,),) = warehouse.rows("select coalesce(max(attempt), 0) from tailrace.receipts")
+    same_as_before(warehouse, account, "account", account_is, file="destinations.yml", key=key)
+    key = f"exposures.{sync.key}"
+    same_as_before(warehouse, "", f"sync/{sync.key}", shape_of(sync), file=sync.file, key=key)
+    ((attempts,),) = warehouse.rows(
+        "select coalesce(max(attempt), 0) from tailrace.receipts where outcome <> 'suppressed'"
+    )
     journal = open_journal(
         engine.state_dir / f"{account}.sqlite",
         warehouse_id=workspace_id(warehouse),
@@ -177,34 +185,14 @@ def _journal(engine: Engine, warehouse: Warehouse, sync: Sync, destination: Dest
     return journal
 
 
-def _same_as_before(
-    warehouse: Warehouse, destination: str, name: str, value: str, file: str, key: str
-) -> None:
-    """Refuse to go on under a name that stood for something else: what that has is unknown.
-
-    Raises:
-        ConfigError: the account or the sync is not what this warehouse has delivered so far.
-    """
-    known = state_value(warehouse, destination, name)
-    if known is not None and known != value:
-        raise ConfigError(
-            f"under this name the warehouse has delivered to: {known}; it would now be: {value}, "
-            "of which it knows nothing. Give it another name, or use another warehouse (or dbt "
-            "target) for it",
-            file=file,
-            key=key,
-        )
-    if known is None:
-        set_state_value(warehouse, destination, name, value)
-
-
 def _resumable(
-    engine: Engine, warehouse: Warehouse, sync: Sync, journal: Journal
+    engine: Engine, warehouse: Warehouse, sync: Sync, journal: Journal, mode: Mode
 ) -> OpenPlan | None:
     """Return the plan to finish; one that has waited too long is closed and planned anew."""
     plan = open_plan(warehouse, sync)
     now = engine.clock.now()
-    if plan and now - plan.ready_at > sync.options.max_age:
+    asked_otherwise = mode in (*QUIET, Mode.RETIRE) and plan and plan.mode != mode.value
+    if plan and (asked_otherwise or now - plan.ready_at > sync.options.max_age):
         began = journal.created_at <= plan.ready_at.timestamp()
         claims = journal.claims(plan.plan_id)
         ranges = [(claim.seq_from, claim.seq_to) for claim in claims] if began else None
@@ -221,7 +209,7 @@ def _begin(warehouse: Warehouse, plan: OpenPlan | None) -> dict[str, int]:
     return settled(warehouse, plan.plan_id)
 
 
-def _send(
+def send_plan(
     engine: Engine,
     sync: Sync,
     destination: Destination,
@@ -232,6 +220,7 @@ def _send(
     """Send what is left of a plan; how that ended goes into `run`."""
     run.plan_id = plan.plan_id
     tally = Tally()
+    read, still = reader(engine.connect, plan, engine.clock.now)
     with closing(engine.transport(destination)) as transport:
         sender = Sender(
             destination=destination,
@@ -243,9 +232,10 @@ def _send(
             random=engine.random,
             endpoints=destination.endpoints,
             after_request=_after_request(engine, sync, journal, plan),
+            still=still,
         )
         try:
-            sender.send(plan.plan_id, plan.ops, reader(engine.connect, plan), tally)
+            sender.send(plan.plan_id, plan.ops, read, tally)
             run.status = "done"
         except Incomplete as ending:
             run.status, run.reasons = "incomplete", [f"{ending}; the next run goes on from here"]

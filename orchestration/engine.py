@@ -13,6 +13,7 @@ from destinations.delivery.transport import HttpTransport, Transport
 from destinations.errors import ConfigError
 from orchestration.accounts import Account, open_account
 from orchestration.dbt import DbtPaths
+from orchestration.plan_guard import Limits
 from orchestration.project import Project, Sync
 from orchestration.warehouse import Connect
 
@@ -46,6 +47,11 @@ class Engine:
     transport: Callable[[Destination], Transport] = http
     progress: Progress = quiet
     new_journal: bool = False
+
+    def plan_limits(self, sync: Sync) -> Limits:
+        """Return how much a plan of this sync may do by itself."""
+        account = self.accounts[sync.options.destination]
+        return Limits() if account.daily is None else Limits(daily_changes=account.daily)
 
     def destination(self, sync: Sync, *, secrets: bool = True) -> Destination:
         """Return the connector of a sync's account.

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestration.ids import new_id
-from orchestration.planning import OPS, Plan
+from orchestration.plan import OPS, Plan
 from orchestration.project import Sync
-from orchestration.sql.names import aware_utc, naive_utc
+from orchestration.sql.names import aware_utc, ident, naive_utc
 from orchestration.warehouse import Warehouse
 
 QUIESCENCE = timedelta(seconds=60)
 """A request may still be applied after our timeout; a later op for the same key waits this long."""
+
+FINAL = "('delivered', 'rejected', 'later', 'suppressed')"
+"""Outcomes after which an op is not sent again by its plan."""
 
 KEEP_EVENTS = timedelta(days=14)
 """Twice the look-back, so that no event within it is ever forgotten and sent twice."""
@@ -30,13 +33,14 @@ class OpenPlan:
     ready_at: datetime
     ops: int
     bytes: int
+    mode: str
 
 
 def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> Plan:
     """Store what `make_plan` left in this connection, and return it with its id.
 
     A held plan with the same content as the one already held is that plan. Rows that cannot be
-    sent become rejects; a plan without ops leaves no row.
+    sent become rejects; a plan without ops leaves no row, unless somebody asked for it.
     """
     with warehouse.transaction():
         held = warehouse.rows(
@@ -44,26 +48,40 @@ def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> P
             [sync.key],
         )
         if plan.verdict == "held" and held and held[0][1] == plan.plan_hash:
+            # The answer of now, so that it can be approved after the models were built again.
+            warehouse.execute(
+                "update tailrace.plans set as_of = ? where plan_id = ?",
+                [naive_utc(plan.as_of), held[0][0]],
+            )
             return replace(plan, plan_id=held[0][0])
-        for (plan_id,) in warehouse.rows(
-            "select plan_id from tailrace.plans where sync = ? and status in ('held', 'ready')",
-            [sync.key],
-        ):
-            _supersede(warehouse, plan_id)
+        supersede_open(warehouse, sync.key, ("held", "ready"))
+        warehouse.execute(_REBASE, {"sync": sync.key})
         if sync.options.sends != "events":
             _issue_versions(warehouse, sync)
         else:
             _close_moved_rejects(warehouse, sync)
         _record_unsendable(warehouse, sync, now)
-        if not plan.ops:
+        if not plan.ops and plan.mode != "assume-sent":
             return plan
         stored = replace(plan, plan_id=new_id("p", now))
-        warehouse.execute(_INSERT_OPS, {"plan": stored.plan_id})
         if sync.options.sends == "events":
             _carry_events(warehouse, sync, stored)
+        warehouse.execute(_INSERT_OPS, {"plan": stored.plan_id})
+        warehouse.execute(_INSERT_FIELDS, {"plan": stored.plan_id})
         _insert_plan(warehouse, stored, now)
         return stored
 
+
+_REBASE = """
+update tailrace.acked as k set row_hash = r.row_hash, quick = r.quick
+from tailrace_rebased as r
+where k.sync = $sync and k.dest_key = r.dest_key
+"""
+
+_INSERT_FIELDS = """
+insert into tailrace.plan_fields by name
+select cast($plan as varchar) as plan_id, field, "rows", empty from tailrace_fields
+"""
 
 _INSERT_OPS = """
 insert into tailrace.plan_ops by name
@@ -75,46 +93,64 @@ from tailrace_ops
 
 def _carry_events(warehouse: Warehouse, sync: Sync, plan: Plan) -> None:
     """Note which events a plan carries, so that no later plan carries them again."""
-    warehouse.execute(
-        "delete from tailrace.sent_events where sync = ? "
-        "and event_id in (select event_id from tailrace_ops)",
-        [sync.key],
-    )
-    warehouse.execute(
-        "insert into tailrace.sent_events by name select cast($sync as varchar) as sync, "
-        "event_id, op_id, received_at, cast($plan as varchar) as plan_id from tailrace_ops",
-        {"sync": sync.key, "plan": plan.plan_id},
-    )
-    warehouse.execute(
-        "delete from tailrace.sent_events "
-        "where sync = ? and received_at < ? and plan_id is not null",
-        [sync.key, naive_utc(plan.as_of - KEEP_EVENTS)],
-    )
+    values = {"sync": sync.key, "plan": plan.plan_id, "oldest": naive_utc(plan.as_of - KEEP_EVENTS)}
+    for statement in _CARRY:
+        used = {name: value for name, value in values.items() if f"${name}" in statement}
+        warehouse.execute(statement, used)
+
+
+_CARRY = (
+    """
+    create or replace temp table tailrace_carried as
+    select event_id, op_id, received_at from tailrace_keyed
+    where kind is null or op_id in (select op_id from tailrace_ops)
+    """,
+    """
+    delete from tailrace.sent_events
+    where sync = $sync and event_id in (select event_id from tailrace_carried)
+    """,
+    """
+    insert into tailrace.sent_events by name
+    select cast($sync as varchar) as sync, event_id, op_id, received_at,
+        cast($plan as varchar) as plan_id
+    from tailrace_carried
+    """,
+    """
+    delete from tailrace.sent_events
+    where sync = $sync and received_at < $oldest and plan_id is not null
+    """,
+)
 
 
 def _insert_plan(warehouse: Warehouse, plan: Plan, now: datetime) -> None:
-    ready_at = naive_utc(now) if plan.verdict == "ready" else None
-    counts = [plan.counts.get(op, 0) for op in OPS]
+    quiet = plan.mode == "assume-sent"
+    row = {
+        "plan_id": plan.plan_id,
+        "sync": plan.sync,
+        "as_of": naive_utc(plan.as_of),
+        "plan_hash": plan.plan_hash,
+        "status": "done" if quiet else plan.verdict,
+        "mode": plan.mode,
+        "mapping": plan.mapping,
+        "reasons": json.dumps(plan.reasons),
+        "rules": json.dumps(plan.rules),
+        "ready_at": naive_utc(now) if quiet or plan.verdict == "ready" else None,
+        "planned_at": naive_utc(now),
+        "ops": plan.ops,
+        **{op: plan.counts.get(op, 0) for op in OPS},
+        "unapproved": plan.unapproved,
+        "skipped": plan.skipped,
+        "no_consent": plan.no_consent,
+        "suppressed": plan.suppressed,
+        "gone": plan.gone,
+        "too_late": plan.too_late,
+        "calls": plan.calls,
+        "bytes": plan.bytes,
+    }
+    columns = ", ".join(ident(name) for name in row)
+    values = ", ".join("?" for _ in row)
     warehouse.execute(
-        "insert into tailrace.plans values "
-        "(?, ?, ?, ?, ?, ?, null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            plan.plan_id,
-            plan.sync,
-            naive_utc(plan.as_of),
-            plan.plan_hash,
-            plan.verdict,
-            json.dumps(plan.reasons),
-            ready_at,
-            naive_utc(now),
-            plan.ops,
-            *counts,
-            plan.skipped,
-            plan.gone,
-            plan.too_late,
-            plan.calls,
-            plan.bytes,
-        ],
+        f"insert into tailrace.plans ({columns}) values ({values})", list(row.values())
     )
 
 
@@ -128,8 +164,8 @@ def _issue_versions(warehouse: Warehouse, sync: Sync) -> None:
     )
     warehouse.execute("insert into tailrace.acked by name select * from tailrace_issued")
     warehouse.execute(
-        "update tailrace.rejects set state = 'superseded' where sync = ? and state = 'open' "
-        "and op_id not in (select op_id from tailrace_keyed)",
+        "update tailrace.rejects set state = 'superseded' where sync = ? "
+        "and state in ('open', 'retry') and op_id not in (select op_id from tailrace_keyed)",
         [sync.key],
     )
 
@@ -146,7 +182,7 @@ select $sync as sync, n.dest_key, n.user_id,
     case when n.kind is null then n.occurred_at else k.occurred_at end as occurred_at,
     case when n.kind is not null then k.unsure_until end as unsure_until,
     n.op as issued_op, n.op_id as issued_op_id, n.row_hash as issued_row_hash,
-    n.occurred_at as issued_occurred_at
+    n.occurred_at as issued_occurred_at, n.quick
 from tailrace_keyed as n
 left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
 """
@@ -155,8 +191,9 @@ left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
 def _close_moved_rejects(warehouse: Warehouse, sync: Sync) -> None:
     """An event refused under one address and planned again under another has a new op_id."""
     warehouse.execute(
-        "update tailrace.rejects set state = 'superseded' where sync = $sync and state = 'open' "
-        "and op_id in (select s.op_id from tailrace.sent_events as s "
+        "update tailrace.rejects set state = 'superseded' where sync = $sync "
+        "and state in ('open', 'retry') and op_id in ("
+        "select s.op_id from tailrace.sent_events as s "
         "inner join tailrace_ops as o on s.event_id = o.event_id "
         "where s.sync = $sync and s.op_id <> o.op_id)",
         {"sync": sync.key},
@@ -164,6 +201,11 @@ def _close_moved_rejects(warehouse: Warehouse, sync: Sync) -> None:
 
 
 def _record_unsendable(warehouse: Warehouse, sync: Sync, now: datetime) -> None:
+    warehouse.execute(
+        "update tailrace.rejects set state = 'open' where sync = ? and state = 'retry' "
+        "and op_id in (select op_id from tailrace_keyed where bad_field is not null)",
+        [sync.key],
+    )
     warehouse.execute(
         "insert into tailrace.rejects by name "
         "select $sync as sync, dest_key, op_id, cast(null as varchar) as plan_id, "
@@ -179,14 +221,26 @@ def _record_unsendable(warehouse: Warehouse, sync: Sync, now: datetime) -> None:
 def open_plan(warehouse: Warehouse, sync: Sync) -> OpenPlan | None:
     """Return the plan of a sync that may be sent, if there is one."""
     found = warehouse.rows(
-        "select plan_id, status, as_of, ready_at, ops, bytes from tailrace.plans "
-        "where sync = ? and status in ('ready', 'delivering') order by ready_at desc limit 1",
+        "select plan_id, status, as_of, ready_at, ops, bytes, coalesce(mode, 'normal') "
+        "from tailrace.plans where sync = ? and status in ('ready', 'delivering') "
+        "order by ready_at desc limit 1",
         [sync.key],
     )
     if not found:
         return None
-    plan_id, status, as_of, ready_at, ops, size = found[0]
-    return OpenPlan(plan_id, status, aware_utc(as_of), aware_utc(ready_at), ops, size)
+    plan_id, status, as_of, ready_at, ops, size, mode = found[0]
+    return OpenPlan(plan_id, status, aware_utc(as_of), aware_utc(ready_at), ops, size, mode)
+
+
+def unsettled(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
+    """Return how many ops of a plan have no final outcome, by op."""
+    found = warehouse.rows(
+        "select p.op, count(*) from tailrace.plan_ops as p "
+        "left join tailrace.op_outcomes as o on p.plan_id = o.plan_id and p.seq = o.seq "
+        f"where p.plan_id = ? and (o.outcome is null or o.outcome not in {FINAL}) group by p.op",
+        [plan_id],
+    )
+    return dict(found)
 
 
 def held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:
@@ -238,31 +292,30 @@ from tailrace.plan_ops as o
 inner join tailrace.plans as p on o.plan_id = p.plan_id
 left join tailrace.op_outcomes as r on o.plan_id = r.plan_id and o.seq = r.seq
 where o.plan_id = ? and k.sync = p.sync and k.dest_key = o.dest_key
-    and k.issued_op_id = o.op_id
-    and (r.outcome is null or r.outcome not in ('delivered', 'rejected', 'later'))
+    and k.issued_op_id = o.op_id and k.version_issued > coalesce(k.version_acked, 0)
+    and (r.outcome is null
+        or r.outcome not in ('delivered', 'rejected', 'later', 'suppressed'))
     and exists (
         select 1 from tailrace_claimed as c where o.seq between c.seq_from and c.seq_to)
 """
 
 
-def _supersede(warehouse: Warehouse, plan_id: str) -> None:
-    """Take a plan out of the way.
-
-    The events of a plan that was let through are owed until they have an outcome, however long
-    ago they arrived; those of a plan that never was are as if never planned.
-    """
-    for statement in (
-        """
-        update tailrace.sent_events set plan_id = null where plan_id = $plan
-            and plan_id in (select plan_id from tailrace.plans where ready_at is not null)
-            and op_id not in (
-                select op_id from tailrace.op_outcomes where plan_id = $plan
-                    and outcome in ('delivered', 'rejected', 'later'))
-        """,
-        """
-        delete from tailrace.sent_events where plan_id = $plan
-            and plan_id in (select plan_id from tailrace.plans where ready_at is null)
-        """,
+def supersede_open(
+    warehouse: Warehouse, sync: str, statuses: Sequence[str] = ("held", "ready", "delivering")
+) -> None:
+    """Take the plans of a sync that are in these statuses out of the way."""
+    for plan_id, status in warehouse.rows(
+        "select plan_id, status from tailrace.plans where sync = ?", [sync]
     ):
-        warehouse.execute(statement, {"plan": plan_id})
+        if status in statuses:
+            _supersede(warehouse, plan_id)
+
+
+def _supersede(warehouse: Warehouse, plan_id: str) -> None:
+    """Take a plan out of the way; its events are owed until they have an outcome."""
+    warehouse.execute(
+        "update tailrace.sent_events set plan_id = null where plan_id = $plan and op_id not in ("
+        f"select op_id from tailrace.op_outcomes where plan_id = $plan and outcome in {FINAL})",
+        {"plan": plan_id},
+    )
     set_status(warehouse, plan_id, "superseded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,14 +87,15 @@ def preview(
             file=audience.model.file,
             key="user_id",
         )
-    sample = rows if show_pii else [_masked(row) for row in rows]
+    sample = rows if show_pii else [masked(row) for row in rows]
     return Preview(audience.key, moment, members, base, sample)
 
 
-def _masked(row: dict[str, Any]) -> dict[str, Any]:
+def masked(row: Mapping[str, Any], personal: Collection[str] = PERSONAL) -> dict[str, Any]:
+    """Return a row as it is shown: personal columns masked, the user hashed."""
     return {
         column: "***"
-        if column in PERSONAL
+        if column in personal and value is not None
         else hashed(str(value))
         if column == "user_id"
         else without_addresses(value)

@@ -34,7 +34,7 @@ def open_engine(
     check_exposure_names(dbt.project_dir, parsed)
     return Engine(
         dbt=dbt,
-        project=read_project(parsed),
+        project=read_project(parsed, dbt.project_dir),
         connect=connect,
         accounts=accounts,
         environment=environment,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from destinations.errors import TailraceError
+from destinations.errors import LockedError, TailraceError
 from orchestration.ids import new_id
 from orchestration.project import Sync
 from orchestration.sql.names import naive_utc
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Connect, Warehouse
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class SyncRun:
     delivered: int = 0
     rejected: int = 0
     skipped: int = 0
+    silent: int = 0
     retried: int = 0
     throttled_s: float = 0.0
     seconds: float = 0.0
@@ -58,7 +60,8 @@ def settled(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
 def log_run(warehouse: Warehouse, run: SyncRun, started_at: datetime, ended_at: datetime) -> None:
     """Keep what cannot be derived from the plan and its receipts."""
     warehouse.execute(
-        "insert into tailrace.sync_runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into tailrace.sync_runs (run_id, sync, plan_id, started_at, ended_at, status, "
+        "calls, retried, throttled_s, reason) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             new_id("r", started_at),
             run.sync,
@@ -69,8 +72,33 @@ def log_run(warehouse: Warehouse, run: SyncRun, started_at: datetime, ended_at: 
             run.calls,
             run.retried,
             run.throttled_s,
+            run.reasons[0] if run.reasons else None,
         ],
     )
+
+
+def log_unstarted(connect: Connect, runs: Iterable[SyncRun], now: datetime) -> None:
+    """Keep that syncs could not start, so that `status` knows.
+
+    Best effort: the error itself is what has to be told. A sync that another process runs is not
+    one that failed, and nobody waits for a warehouse that is in use.
+    """
+    failed = [run for run in runs if not isinstance(run.error, LockedError)]
+    if not failed:
+        return
+    try:
+        with connect(deadline=0.0) as warehouse:
+            if warehouse.rows(_HAS_TABLE):
+                for run in failed:
+                    log_run(warehouse, run, now, now)
+    except TailraceError:
+        return
+
+
+_HAS_TABLE = """
+select 1 from information_schema.columns
+where table_schema = 'tailrace' and table_name = 'sync_runs' and column_name = 'reason'
+"""
 
 
 def failed_run(sync: Sync, error: TailraceError) -> SyncRun:

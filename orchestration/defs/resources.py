@@ -72,7 +72,7 @@ def explained() -> Iterator[None]:
 
 def in_words(error: TailraceError) -> str:
     """Return an error with its file, key and accepted values."""
-    parts = [error.message, f"file: {error.file}", f"key: {error.key}"]
+    parts = [error.message, f"file: {error.place}", f"key: {error.key}"]
     said = [part for part, known in zip(parts, (True, error.file, error.key), strict=True) if known]
     return "\n".join([*said, f"accepted: {', '.join(error.accepted)}"] if error.accepted else said)
 

@@ -160,3 +160,29 @@ def test_a_row_that_the_refusal_names_costs_two_more_calls(events: World) -> Non
         ("RequestFieldsTypesMismatched", "n")
     ]
     assert events.run("events").calls == 0
+
+
+def test_a_held_plan_that_is_replaced_keeps_its_events(world: World) -> None:
+    world.sync("events", sends="events", events=["Opened"], max_first=0)
+    world.users({"a": {}, "b": {}}, world.clock.now())
+    for event_id, user_id in (("e1", "a"), ("e2", "b")):
+        add(world, (event_id, user_id, 0))
+        assert world.run("events").status == "held"
+    assert world.rows("select ops from tailrace.plans where status = 'held'") == [(2,)]
+
+
+def test_an_owed_event_is_not_forgotten_with_a_held_plan(events: World) -> None:
+    """It arrived long before the look-back, and the plan that carries it is held and replaced."""
+    add(events, ("e1", "a", 0))
+    down(events, Response(503, {}, b""))
+    events.run("events")
+    add(events, ("e2", "b", 1), hours=24 * 10)
+    plan_id = events.run("events").plan_id
+    with events.connect() as warehouse:
+        warehouse.execute(
+            "update tailrace.plans set status = 'held', ready_at = null where plan_id = ?",
+            [plan_id],
+        )
+    events.wrap = None
+    add(events, ("e3", "b", 0.5))
+    assert events.run("events").delivered == 3

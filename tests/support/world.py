@@ -16,20 +16,26 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
+
 from destinations.base import Destination, Secret
 from destinations.delivery.transport import HttpTransport, Transport
 from destinations.sandbox import SandboxSettings, calls, profile, running
 from orchestration.accounts import Account
 from orchestration.activate import run_syncs
+from orchestration.audience_options import GuardLimits
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtPaths
-from orchestration.delivering import plan_sync, run_sync
+from orchestration.delivering import run_sync
+from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.memberships import Evaluation, evaluate
+from orchestration.options import SyncOptions
+from orchestration.plan import Plan
 from orchestration.plan_store import store_plan
-from orchestration.planning import Plan
-from orchestration.project import Audience, Model, Project, Sync, SyncOptions
+from orchestration.project import Audience, Model, Project, Sync
 from orchestration.sql.names import naive_utc
+from orchestration.sync_plans import plan_sync, propose, scope_of
 from orchestration.sync_runs import SyncRun
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
@@ -38,6 +44,17 @@ from orchestration.warehouse.schema import create_tables
 T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 KEY = "test-key"
 TRAITS = Model("user_traits", "analytics.user_traits", ("user_id", "email", "score"), "traits.yml")
+_TRAITS = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("email", pa.string()),
+        ("score", pa.float64()),
+        ("label", pa.string()),
+        ("agreed", pa.bool_()),
+    ]
+)
+EMAILS = Model("user_emails", "analytics.user_emails", (), "identity.yml")
+MERGES = Model("user_merges", "analytics.user_merges", (), "identity.yml")
 EVENTS = Model("events", "analytics.events", (), "events.yml")
 
 
@@ -70,6 +87,8 @@ class World:
     audiences: dict[str, Audience] = field(default_factory=dict)
     identifier: str = "email"
     builds: int = 0
+    has_emails: bool = False
+    has_merges: bool = False
     wrap: Any = None
 
     @property
@@ -88,19 +107,46 @@ class World:
         with self.connect() as warehouse:
             warehouse.execute(
                 "create or replace table analytics.user_traits "
-                "(user_id varchar, email varchar, score double, label varchar)"
+                "(user_id varchar, email varchar, score double, label varchar, agreed boolean)"
             )
-            for user_id, user in users.items():
-                warehouse.execute(
-                    "insert into analytics.user_traits values (?, ?, ?, ?)",
-                    [
-                        user_id,
-                        user.get("email", f"{user_id}@example.com"),
-                        user.get("score", 1.0),
-                        user.get("label"),
-                    ],
-                )
+            rows = [
+                {
+                    "user_id": user_id,
+                    "email": user.get("email", f"{user_id}@example.com"),
+                    "score": user.get("score", 1.0),
+                    "label": user.get("label"),
+                    "agreed": user.get("agreed"),
+                }
+                for user_id, user in users.items()
+            ]
+            if rows:
+                warehouse.append("analytics.user_traits", pa.Table.from_pylist(rows, _TRAITS))
             self._built(warehouse, "user_traits", at)
+
+    def emails(self, emails: Mapping[str, list[str]]) -> None:
+        """Replace user_emails: user_id to addresses, the first of them primary."""
+        with self.connect() as warehouse:
+            warehouse.execute(
+                "create or replace table analytics.user_emails "
+                "(user_id varchar, email varchar, is_primary boolean)"
+            )
+            for user_id, addresses in emails.items():
+                for address in addresses:
+                    row = [user_id, address, address == addresses[0]]
+                    warehouse.execute("insert into analytics.user_emails values (?, ?, ?)", row)
+        self.has_emails = True
+
+    def merges(self, merges: Mapping[str, str]) -> None:
+        """Replace user_merges: merged user_id to the user it is today."""
+        with self.connect() as warehouse:
+            warehouse.execute(
+                "create or replace table analytics.user_merges "
+                "(merged_user_id varchar, user_id varchar, merged_at timestamp)"
+            )
+            for merged, user_id in merges.items():
+                row = [merged, user_id, naive_utc(self.clock.now())]
+                warehouse.execute("insert into analytics.user_merges values (?, ?, ?)", row)
+        self.has_merges = True
 
     def members(self, audience: str, members: Mapping[str, float] | set[str], at: datetime) -> None:
         """Replace an audience's relation, as a build at `at` would."""
@@ -109,21 +155,37 @@ class World:
             warehouse.execute(
                 f"create or replace table analytics.{audience} (user_id varchar, level double)"
             )
-            for user_id, level in levels.items():
-                warehouse.execute(
-                    f"insert into analytics.{audience} values (?, ?)", [user_id, level]
-                )
+            rows = {"user_id": list(levels), "level": list(levels.values())}
+            warehouse.append(
+                f"analytics.{audience}",
+                pa.table(rows, pa.schema([("user_id", pa.string()), ("level", pa.float64())])),
+            )
             self._built(warehouse, audience, at)
 
     def events(self, events: list[tuple[str, str, str, datetime]], at: datetime) -> None:
         """Add (event_id, user_id, name, occurred_at), received as they occur."""
         with self.connect() as warehouse:
-            for event_id, user_id, name, occurred in events:
-                warehouse.execute(
-                    "insert into analytics.events values (?, ?, ?, ?, null, '{\"n\":1}', ?, ?)",
-                    [event_id, event_id, user_id, name, *[occurred.replace(tzinfo=None)] * 2],
-                )
+            rows = [
+                {
+                    "event_id": event_id,
+                    "row_id": event_id,
+                    "user_id": user_id,
+                    "event": name,
+                    "properties": '{"n":1}',
+                    "occurred_at": naive_utc(occurred),
+                    "received_at": naive_utc(occurred),
+                }
+                for event_id, user_id, name, occurred in events
+            ]
+            if rows:
+                warehouse.append("analytics.events", pa.Table.from_pylist(rows))
             self._built(warehouse, "events", at)
+
+    def relation(self, name: str, sql: str, at: datetime) -> None:
+        """Replace any relation by a query, as a build at `at` would."""
+        with self.connect() as warehouse:
+            warehouse.execute(f"create or replace table analytics.{name} as {sql}")
+            self._built(warehouse, name, at)
 
     def _built(self, warehouse: DuckDBWarehouse, name: str, at: datetime) -> None:
         self.builds += 1
@@ -137,14 +199,18 @@ class World:
             [naive_utc(T0 + timedelta(seconds=self.builds)), f"b{self.builds:06}"],
         )
 
-    def audience(self, key: str) -> Audience:
+    def audience(self, key: str, **guard: Any) -> Audience:
+        """Add an audience; `guard` is what its YAML says there."""
         model = Model(key, f"analytics.{key}", ("user_id", "level"), f"audiences/{key}.sql")
-        made = Audience(key, key.capitalize(), "team", "", model, ("user_traits",), "f" * 16)
+        limits = GuardLimits.model_validate(guard)
+        made = Audience(
+            key, key.capitalize(), "team", "", model, ("user_traits",), "f" * 16, limits=limits
+        )
         self.audiences[key] = made
         return made
 
     def sync(self, key: str, *, audience: str | None = None, **options: Any) -> Sync:
-        defaults = {"destination": "iterable", "max_first": 1_000_000}
+        defaults = {"destination": "iterable", "max_first": 1_000_000, "consent": "not_required"}
         read = SyncOptions.model_validate({**defaults, **options})
         model = EVENTS if read.sends == "events" else TRAITS
         of = self.audiences[audience] if audience else None
@@ -158,7 +224,12 @@ class World:
         return Engine(
             dbt=DbtPaths(self.folder, self.folder),
             project=Project(
-                tuple(self.audiences.values()), tuple(self.syncs.values()), TRAITS, EVENTS
+                tuple(self.audiences.values()),
+                tuple(self.syncs.values()),
+                TRAITS,
+                EVENTS,
+                emails=EMAILS if self.has_emails else None,
+                merges=MERGES if self.has_merges else None,
             ),
             connect=self.connect,
             accounts={"iterable": account},
@@ -184,8 +255,8 @@ class World:
                 clock=self.clock,
             )
 
-    def run(self, key: str, **changes: Any) -> SyncRun:
-        return run_sync(replace(self.engine(), **changes), self.syncs[key])
+    def run(self, key: str, *, mode: Mode = Mode.NORMAL, **changes: Any) -> SyncRun:
+        return run_sync(replace(self.engine(), **changes), self.syncs[key], mode=mode)
 
     def run_all(self) -> tuple[SyncRun, ...]:
         return run_syncs(self.engine(), self.syncs.values(), None)
@@ -197,8 +268,10 @@ class World:
 
     def store(self, key: str) -> Plan:
         """Plan and store, without sending."""
+        engine = self.engine()
         with self.connect() as warehouse:
-            plan = plan_sync(self.engine(), warehouse, self.syncs[key], as_of=None, secrets=False)
+            scope = scope_of(engine, warehouse, self.syncs[key], as_of=None, secrets=False)
+            plan = propose(engine, scope)
             return store_plan(warehouse, self.syncs[key], plan, self.clock.now())
 
     def calls(self) -> list[dict[str, Any]]:
@@ -235,19 +308,25 @@ def make_world(folder: Path, **settings: Any) -> Iterator[World]:
     clock = TestClock()
     chosen = {"limits": False, "track_creates_users": True, **settings}
     options = SandboxSettings(state=folder / "sandbox.sqlite", api_key=Secret(KEY), **chosen)
-    with running(options, clock) as url:
-        world = World(folder, clock, url)
-        # Kept open, so that opening the file again in this process costs next to nothing.
-        with world.connect(), world.connect() as warehouse:
-            create_raw(warehouse)
-            create_tables(warehouse)
-            warehouse.execute("create schema analytics")
-            warehouse.execute(
-                "create table analytics.events (event_id varchar, row_id varchar, "
-                "user_id varchar, event varchar, anonymous_id varchar, properties json, "
-                "occurred_at timestamp, received_at timestamp)"
-            )
-            warehouse.execute(
-                "insert into raw.identifies (id, user_id) values ('x', 'x')"
-            )  # so that the raw layer is not empty
-            yield world
+    with running(options, clock) as url, world_at(folder, clock, url) as world:
+        yield world
+
+
+@contextmanager
+def world_at(folder: Path, clock: TestClock, url: str) -> Iterator[World]:
+    """Open a world whose endpoint is somewhere else."""
+    world = World(folder, clock, url)
+    # Kept open, so that opening the file again in this process costs next to nothing.
+    with world.connect(), world.connect() as warehouse:
+        create_raw(warehouse)
+        create_tables(warehouse)
+        warehouse.execute("create schema analytics")
+        warehouse.execute(
+            "create table analytics.events (event_id varchar, row_id varchar, "
+            "user_id varchar, event varchar, anonymous_id varchar, properties json, "
+            "occurred_at timestamp, received_at timestamp)"
+        )
+        warehouse.execute(
+            "insert into raw.identifies (id, user_id) values ('x', 'x')"
+        )  # so that the raw layer is not empty
+        yield world

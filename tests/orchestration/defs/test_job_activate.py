@@ -125,9 +125,15 @@ def again(dagster: Dagster, first: Run) -> Run:
 
 @pytest.fixture(scope="module")
 def emptied(dagster: Dagster, project_dir: Path, again: Run) -> Run:
-    """An hour later the sessions are gone, and an audience names its members twice."""
+    """An hour later all who were away are back, and an audience names its members twice."""
+    back = {"event": "Session Started", "at": END + timedelta(minutes=30)}
     with warehouse() as opened:
-        opened.execute("delete from raw.tracks where event = 'Session Started'")
+        opened.execute(
+            "insert into raw.tracks by name select user_id || '-back' as id, user_id, "
+            "$event as event, $at::timestamp as timestamp, $at::timestamp as received_at "
+            "from analytics.user_traits where sessions_90d > 2",
+            back,
+        )
     model = project_dir / "models" / "audiences" / "feature_adoption.sql"
     sql = model.read_text()
     model.write_text(f"with once as ({sql}) select * from once union all select * from once")

@@ -1,0 +1,1 @@
+"""Desired versus known: what each destination should be told, and what it has been told."""
