@@ -12,9 +12,12 @@ import click
 from destinations.errors import TailraceError
 from orchestration.cli.activate import build, evaluate, plan, run, sync
 from orchestration.cli.demo import demo
+from orchestration.cli.forget import forget, suppress
+from orchestration.cli.lifecycle import adopt, retire
 from orchestration.cli.load import load
 from orchestration.cli.look import history, preview, rejects, status
-from orchestration.cli.operate import approve, validate
+from orchestration.cli.operate import approve, retry, validate
+from orchestration.cli.profile import profile
 from orchestration.cli.sandbox import sandbox
 
 
@@ -29,8 +32,8 @@ def cli() -> None:
 
 
 for verb in (
-    demo, load, run, build, evaluate, plan, sync, preview, history, status, rejects, approve,
-    validate, sandbox,
+    demo, load, run, build, evaluate, plan, sync, preview, history, profile, status, rejects,
+    retry, approve, adopt, retire, suppress, forget, validate, sandbox,
 ):  # fmt: skip
     cli.add_command(verb)
 
@@ -60,13 +63,13 @@ def main() -> None:
 
 def _interrupted() -> int:
     message = "interrupted; the next run goes on from here"
-    _show({"kind": "interrupted", "message": message, "file": None, "key": None}, ())
+    _show({"kind": "interrupted", "message": message, "file": None, "key": None, "line": None}, ())
     return 130
 
 
 def _unexpected(error: Exception) -> int:
     message = f"unexpected {type(error).__name__}; TAILRACE_TRACEBACK=1 shows where"
-    _show({"kind": "unexpected", "message": message, "file": None, "key": None}, ())
+    _show({"kind": "unexpected", "message": message, "file": None, "key": None, "line": None}, ())
     return 1
 
 
@@ -75,8 +78,9 @@ def _show(error: dict[str, object], accepted: tuple[str, ...]) -> None:
         click.echo(json.dumps({"error": error}))
         return
     click.secho(f"error: {error['message']}", err=True, fg="red")
-    for name in ("file", "key"):
+    line = f":{error['line']}" if error.get("line") else ""
+    for name, behind in (("file", line), ("key", "")):
         if error[name]:
-            click.echo(f"  {name}: {error[name]}", err=True)
+            click.echo(f"  {name}: {error[name]}{behind}", err=True)
     if accepted:
         click.echo(f"  accepted: {', '.join(map(str, accepted))}", err=True)

@@ -12,20 +12,52 @@ import click
 from orchestration.cli.common import App, as_of_option, chosen, common, console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from rich.console import Console
 
     from orchestration.dbt import DbtRun
+    from orchestration.desired.scope import Mode
     from orchestration.engine import Engine
 
 SECONDS_BETWEEN_LINES = 10.0
 new_journal_option = click.option(
     "--new-journal", is_flag=True, help="Begin a new journal; the old file is kept aside."
 )
+MODES = {
+    "reassert": "Send the current truth again, under the ids it has.",
+    "assume-sent": "Take what is due for sent; no call is made.",
+    "all": "After a change of the mapping: send every profile.",
+    "none": "After a change of the mapping: send nothing for it.",
+}
 sandbox_option = click.option(
     "--sandbox", "to_sandbox", is_flag=True, help="Send to a sandbox on this machine instead."
 )
+
+
+def _mode_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what a plan can be for, besides what is due."""
+    for name, meaning in reversed(MODES.items()):
+        function = click.option(f"--{name}", is_flag=True, help=meaning)(function)
+    return function
+
+
+def _mode(syncs: tuple[str, ...], modes: dict[str, bool]) -> Mode:
+    """Return what was asked for; anything but what is due is asked for one sync by name.
+
+    Raises:
+        click.UsageError: more than one was asked for, or for more than one sync.
+    """
+    from orchestration.desired.scope import Mode
+
+    asked = [name for name, wanted in modes.items() if wanted]
+    if not asked:
+        return Mode.NORMAL
+    if len(asked) > 1 or len(syncs) != 1:
+        names = ", ".join(f"--{name}" for name in MODES)
+        raise click.UsageError(f"one of {names} goes with the name of one sync")
+    return Mode(asked[0].replace("_", "-"))
 
 
 @click.command()
@@ -113,18 +145,20 @@ def evaluate(app: App, audiences: tuple[str, ...], as_of: datetime | None) -> No
 @common
 @click.argument("syncs", nargs=-1)
 @as_of_option
-def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None) -> None:
+@_mode_options
+def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None, **modes: bool) -> None:
     """Show what a sync would send, at what cost; nothing is stored or sent."""
     from orchestration.activate import prepare
     from orchestration.cli import render
-    from orchestration.delivering import plan_sync
+    from orchestration.sync_plans import plan_sync
 
+    mode = _mode(syncs, modes)
     engine = app.engine()
     prepare(engine.connect)
     known = {item.key: item for item in engine.project.syncs}
     with engine.connect() as warehouse:
         plans = [
-            plan_sync(engine, warehouse, item, as_of=as_of, secrets=False)
+            plan_sync(engine, warehouse, item, as_of=as_of, secrets=False, mode=mode)
             for item in chosen(syncs, known, "sync")
         ]
     held = any(made.verdict == "held" for made in plans)
@@ -144,17 +178,24 @@ def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None) -> None:
 @as_of_option
 @new_journal_option
 @sandbox_option
+@_mode_options
 def sync(
-    app: App, syncs: tuple[str, ...], as_of: datetime | None, new_journal: bool, to_sandbox: bool
+    app: App,
+    syncs: tuple[str, ...],
+    as_of: datetime | None,
+    new_journal: bool,
+    to_sandbox: bool,
+    **modes: bool,
 ) -> None:
     """Finish what is unfinished, then plan and deliver what is due."""
     from orchestration.activate import exit_code, run_syncs
     from orchestration.cli import render
 
+    mode = _mode(syncs, modes)
     engine = _with_progress(app.engine(new_journal=new_journal), app)
     known = {item.key: item for item in engine.project.syncs}
     with _sandbox(app, to_sandbox):
-        done = run_syncs(engine, chosen(syncs, known, "sync"), as_of)
+        done = run_syncs(engine, chosen(syncs, known, "sync"), as_of, mode)
     app.emit(
         {"syncs": [sync_run.as_dict() for sync_run in done]},
         lambda out: render.show_syncs(out, done),

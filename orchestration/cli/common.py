@@ -150,6 +150,13 @@ as_of_option = click.option(
     "--as-of", type=Instant(), help="Answer as of this instant.  [default: now]"
 )
 
+pii_option = click.option("--show-pii", is_flag=True, help="Show ids and addresses.")
+
+
+def shown_time(value: str | None) -> str | None:
+    """Return an ISO instant as people read it, without its zone, which is UTC."""
+    return value.replace("T", " ").removesuffix("Z") if value else None
+
 
 def chosen(keys: tuple[str, ...], known: Mapping[str, Any], what: str) -> list[Any]:
     """Return the named items, or all of them.

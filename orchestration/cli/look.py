@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestration.cli.common import App, as_of_option, chosen, common
+from orchestration.cli.common import App, as_of_option, chosen, common, pii_option, shown_time
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN = {
-    "audiences": ("audience", "status", "as_of", "members", "held"),
-    "syncs": ("sync", "last_run", "ended_at", "acked", "pending", "rejects", "held"),
+    "audiences": ("audience", "status", "as_of", "members"),
+    "syncs": ("sync", "last_run", "ended_at", "plan", "acked", "pending", "rejects"),
+    "orphans": ("sync", "last_run", "ended_at", "acked"),
 }
-pii_option = click.option("--show-pii", is_flag=True, help="Show ids and addresses.")
+TIMES = ("as_of", "ended_at")
 
 
 @click.command()
@@ -57,9 +59,8 @@ def preview(app: App, audience: str, as_of: datetime | None, show_pii: bool) -> 
 @click.command()
 @common
 def status(app: App) -> None:
-    """Show where every audience and every sync stands."""
+    """Show where every audience and every sync stands, and what waits for somebody."""
     from orchestration.activate import prepare
-    from orchestration.cli.render import coloured, table
     from orchestration.status import status as read
 
     engine = app.engine()
@@ -67,12 +68,49 @@ def status(app: App) -> None:
     with app.connect() as warehouse:
         found = read(warehouse, engine.project)
 
-    def show(out: Console) -> None:
-        for title, columns in SHOWN.items():
-            rows = [[coloured(item[name]) for name in columns] for item in found[title]]
-            out.print(table(title.capitalize(), columns, rows))
+    app.emit(found, lambda out: _show_status(out, found))
 
-    app.emit(found, show)
+
+def _show_status(out: Console, found: Mapping[str, Any]) -> None:
+    from orchestration.cli.render import coloured, table
+
+    build = found["build"]
+    if build is None:
+        out.print("nothing has been built; start with `tailrace run`", highlight=False)
+    else:
+        failed = f"; failed: {', '.join(build['failed'])}" if build["failed"] else ""
+        well = "well" if build["success"] else f"[red]with failures[/]{failed}"
+        out.print(
+            f"last build: as of {shown_time(build['as_of'])} UTC, ended "
+            f"{shown_time(build['finished_at'])}, {well}",
+            highlight=False,
+        )
+    for title, columns in SHOWN.items():
+        rows = [
+            [shown_time(item[name]) if name in TIMES else coloured(item[name]) for name in columns]
+            for item in found[title]
+        ]
+        if rows or title != "orphans":
+            out.print(table(title.capitalize(), columns, rows))
+    for item in (*found["audiences"], *found["syncs"]):
+        _show_waiting(out, item)
+    for item in found["orphans"]:
+        said = f"[yellow]{item['sync']}[/] is not in the project any more and sends nothing"
+        out.print(f"{said}: {item['waits_for']}", highlight=False)
+
+
+def _show_waiting(out: Console, item: Mapping[str, Any]) -> None:
+    """Say what an audience or sync waits for, why, and which command lets it through."""
+    if not item["reason"] and not item["waits_for"]:
+        return
+    from rich.text import Text
+
+    name = item.get("sync") or item["audience"]
+    waits = f" waits for {item['waits_for']}" if item["waits_for"] else ""
+    why = f": {item['reason']}" if item["reason"] else ""
+    out.print(Text.assemble((name, "yellow"), waits, why), highlight=False)
+    if item["approve"]:
+        out.print(f"  if that is right: {item['approve']}", markup=False, highlight=False)
 
 
 @click.command()
@@ -80,27 +118,43 @@ def status(app: App) -> None:
 @click.argument("syncs", nargs=-1)
 @pii_option
 def rejects(app: App, syncs: tuple[str, ...], show_pii: bool) -> None:
-    """Show what destinations refused, by reason."""
+    """Show what destinations refused, by reason, and what to do about it."""
     from orchestration.activate import prepare
     from orchestration.cli.render import table
-    from orchestration.status import open_rejects
+    from orchestration.rejects import open_rejects
 
     engine = app.engine()
     prepare(app.connect, need_events=False)
     known = {sync.key: sync for sync in engine.project.syncs}
     keys = [sync.key for sync in chosen(syncs, known, "sync")]
     with app.connect() as warehouse:
-        found = open_rejects(warehouse, syncs=keys, show_pii=show_pii)
+        found = open_rejects(warehouse, syncs=keys, show_pii=show_pii, now=app.clock.now())
 
     def show(out: Console) -> None:
         if not found:
             out.print("nothing is rejected")
             return
-        columns = ("sync", "class", "code", "field", "count", "users")
-        rows = [(*tuple(r.values())[:5], ", ".join(r["users"])) for r in found]
-        out.print(table("Rejects", columns, rows))
+        columns = ("sync", "class", "code", "field", "count")
+        out.print(table("Rejects", columns, [[one[name] for name in columns] for one in found]))
+        for one in found:
+            _show_reject(out, one)
 
     app.emit({"rejects": found}, show)
+
+
+def _show_reject(out: Console, one: Mapping[str, Any]) -> None:
+    """Say when rows were refused for one reason, whose they are, and what to do."""
+    from rich.text import Text
+
+    what = f" {one['code']}{' of ' + one['field'] if one['field'] else ''}"
+    when = f": first {str(shown_time(one['first_at']))[:16]}, last {shown_time(one['last_at'])}"[
+        :-3
+    ]
+    users = f"; users {', '.join(one['users'])}{' ...' if one['count'] > len(one['users']) else ''}"
+    out.print(Text.assemble((one["sync"], "yellow"), what, when, users), highlight=False)
+    out.print(f"  {one['todo']}", markup=False, highlight=False)
+    if one["command"]:
+        out.print(f"  {one['command']}", markup=False, highlight=False)
 
 
 @click.command()

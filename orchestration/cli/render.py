@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestration.dbt import DbtRun
     from orchestration.memberships import Evaluation
-    from orchestration.planning import Plan
+    from orchestration.plan import Plan
     from orchestration.sync_runs import SyncRun
 
 T = TypeVar("T")
@@ -135,9 +135,25 @@ def show_plans(out: Console, plans: Iterable[Plan]) -> None:
     out.print(table("Plans", columns, rows))
     for plan in listed:
         _reasons(out, plan.sync, plan.verdict, plan.reasons)
+        _left_out(out, plan)
         for sample in plan.sample:
             out.print(f"  {plan.sync} {sample['op']}: ", end="", highlight=False)
             out.print_json(data=sample["body"], indent=None)
+
+
+def _left_out(out: Console, plan: Plan) -> None:
+    """Say who is not sent, and why."""
+    counts = {
+        "users without a usable identifier": plan.skipped,
+        "without consent": plan.no_consent,
+        "suppressed": plan.suppressed,
+        "profiles whose user is gone": plan.gone,
+        "events that came too late": plan.too_late,
+        "changes that are not worth a call": plan.silent,
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if said:
+        out.print(f"  {plan.sync} leaves out: {said}", highlight=False)
 
 
 def _reasons(out: Console, name: str, status: str, reasons: Iterable[str]) -> None:

@@ -75,6 +75,45 @@ def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> No
     check(own, words, 2)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("plan: plan", "plan: tier", ("tier", "fields.plan", "last_session_at")),
+        ("plan: plan", "plan: {sql: 'upper(plan'}", ("fields.plan.sql", "not an SQL expression")),
+        ("plan: plan", "plan: {sql: 'upper(tier)'}", ("fields.plan.sql", "tier", "accepted")),
+        ("plan: plan", "plan: {column: plan, hash: md5}", ("fields.plan.hash", "sha256")),
+        ("plan: plan", "plan: {column: plan, hsh: sha256}", ("fields.plan.hsh", "normalise")),
+        ("plan: plan", "plan: {column: plan, sql: plan}", ("fields.plan", "exactly one of")),
+        ("plan: plan", "plan: {column: signup_at, hash: sha256}", ("a timestamp has no one text",)),
+        ("plan: plan", "primary_use_case: plan", ("given twice",)),
+        ("consent: not_required", "consent: opted_in", ("user_traits lists", "not_required")),
+        ("consent: not_required", "consent: plan", ("varchar", "boolean", "onboarding_completed")),
+    ],
+)  # fmt: skip
+def test_a_mapping_is_checked_before_anything_is_built(
+    own: Shell, old: str, new: str, words: tuple[str, ...]
+) -> None:
+    syncs = own.project / "models" / "syncs.yml"
+    lines = syncs.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if line.strip() == old)
+    lines[place] = lines[place].replace(old, new)
+    syncs.write_text("\n".join(lines))
+    check(own, (f"file: models/syncs.yml:{place + 1}", "key: exposures.iterable", *words), 2)
+    findings = own.json("validate", code=2)["findings"]
+    assert [(found["file"], found["line"]) for found in findings] == [
+        ("models/syncs.yml", place + 1)
+    ]
+    error = own.json("plan", code=2)["error"]
+    assert (error["file"], error["line"]) == ("models/syncs.yml", place + 1)
+
+
+def test_a_destination_that_is_none_is_found_on_its_line(own: Shell) -> None:
+    edit(own.project / "models" / "syncs.yml", "destination: iterable\n", "destination: braze\n")
+    findings = own.json("validate", code=2)["findings"]
+    lines = (own.project / "models" / "syncs.yml").read_text().splitlines()
+    assert [lines[found["line"] - 1].strip() for found in findings] == ["destination: braze"] * 5
+
+
 def rename_column(audience: Path) -> None:
     edit(audience, "    user_id,\n", "    user_id as member_id,\n")
 
