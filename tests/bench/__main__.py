@@ -22,10 +22,12 @@ from random import Random
 from destinations.clock import SystemClock
 from orchestration.accounts import Account
 from orchestration.dbt import DbtPaths
-from orchestration.delivering import plan_sync, run_sync
+from orchestration.delivering import run_sync
 from orchestration.engine import Engine
+from orchestration.options import SyncOptions
 from orchestration.plan_store import store_plan
-from orchestration.project import Model, Project, Sync, SyncOptions
+from orchestration.project import Model, Project, Sync
+from orchestration.sync_plans import plan_sync
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.schema import create_tables
 from tests.support.clocks import FastClock
@@ -82,7 +84,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, endpoint() as url:
         folder = Path(name)
         options = SyncOptions.model_validate(
-            {"destination": "iterable", "sends": "traits", "fields": FIELDS, "max_first": 10**9}
+            {
+                "destination": "iterable",
+                "sends": "traits",
+                "consent": "not_required",
+                "fields": FIELDS,
+                "max_first": 10**9,
+            }
         )
         sync = Sync("traits", "", "", "", options, TRAITS, None)
         settings = {"api_key": "sandbox-key", "base_url": url}

@@ -71,9 +71,11 @@ def one_day(world: World, random: Random, users: dict[str, dict[str, object]]) -
 def test_the_destination_converges(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     with make_world(tmp_path) as world:
-        world.audience("lapsed")
+        world.audience("lapsed", max_exits=1000, max_enters=1000)
         world.sync("said", audience="lapsed", sends="membership", **{"as": "identify"})
-        world.sync("told", audience="lapsed", sends="membership", **{"as": "track"})
+        world.sync(
+            "told", audience="lapsed", sends="membership", on_rekey="send", **{"as": "track"}
+        )
         world.sync("traits", sends="traits", fields={"points": "score"})
         users: dict[str, dict[str, object]] = {
             user: {"email": random.choice(ADDRESSES), "score": 1.0} for user in USERS
