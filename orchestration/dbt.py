@@ -128,6 +128,8 @@ def run_dbt(
         arguments += ["--exclude", *exclude]
     if variables:
         arguments += ["--vars", json.dumps(dict(variables))]
+    if verb == "compile":
+        arguments.append("--full-refresh")  # an incremental model knows what was built before
     outcome = _invoke(arguments, quiet=quiet)
     if outcome.exception is not None:
         raise _explained(outcome.exception, paths)

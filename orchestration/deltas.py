@@ -164,7 +164,7 @@ _APPLY = (
         where i.audience = $audience and i.exited_at = $as_of and i.user_id = d.user_id)
     """,
     """
-    update tailrace.membership_intervals as i set exited_at = null
+    update tailrace.membership_intervals as i set exited_at = null, origin = 'live'
     where i.audience = $audience and i.exited_at = $as_of and i.user_id in (
         select user_id from tailrace.deltas
         where evaluation_id = $evaluation and change = 'entered')

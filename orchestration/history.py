@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median_low
 
 from orchestration.sql.names import naive_utc
 from orchestration.warehouse import Warehouse
+
+DAY = timedelta(days=1)
+FEWEST_GAPS = 7
+LATE = 1.5
+"""A point that comes later than so many times the usual gap was left out."""
 
 
 def _iso(value: datetime | None) -> str | None:
@@ -21,6 +28,26 @@ def points(warehouse: Warehouse, audience: str) -> list[dict[str, object]]:
     )
     names = ("as_of", "members", "entered", "exited", "origin")
     return [dict(zip(names, (_iso(row[0]), *row[1:]), strict=True)) for row in found]
+
+
+def unknown(warehouse: Warehouse, audience: str) -> list[dict[str, object]]:
+    """Return the gaps {from, to} in which nobody looked: longer than from one point to the next.
+
+    Usual is the median gap, or a day where that is longer or there are hardly any points.
+    """
+    found = warehouse.rows(
+        "select distinct as_of from tailrace.evaluations "
+        "where audience = ? and status = 'committed' order by as_of",
+        [audience],
+    )
+    gaps = [(before, after) for (before,), (after,) in pairwise(found)]
+    lengths = [after - before for before, after in gaps]
+    usual = max(DAY, median_low(lengths)) if len(lengths) >= FEWEST_GAPS else DAY
+    return [
+        {"from": _iso(before), "to": _iso(after)}
+        for before, after in gaps
+        if after - before > LATE * usual
+    ]
 
 
 def stays(warehouse: Warehouse, audience: str, user_id: str) -> list[dict[str, object]]:

@@ -22,6 +22,7 @@ from orchestration.guard import Reason, reasons_to_hold
 from orchestration.guard_facts import Change, Excused, count_excused, gather
 from orchestration.guard_history import History, Point, read_history
 from orchestration.ids import new_id
+from orchestration.intervals import close_backfilled, last_backfilled
 from orchestration.project import Audience, Project
 from orchestration.sql.names import naive_utc
 from orchestration.suppression import suppressed
@@ -75,7 +76,7 @@ def evaluate(
             instant = built_as_of(builds, (*audience.upstream, audience.model.name), as_of)
             history = read_history(warehouse, audience.key)
             last = history.last if history else None
-            _check_forward(audience, last, instant)
+            _check_forward(warehouse, audience, last, instant)
             _check_columns(warehouse, audience)
             events = builds.get(project.events.name)
             with warehouse.transaction():
@@ -107,6 +108,8 @@ def _draft(
     evaluation_id = new_id("e", clock.now())
     relation = audience.model.relation
     kept_out = _kept_out(warehouse, relation)
+    if history is None:
+        close_backfilled(warehouse, audience.key, as_of)
     diff = store_deltas(warehouse, evaluation_id, audience.key, relation, as_of, kept_out=kept_out)
     _check_keys(warehouse, audience, diff)
     ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
@@ -218,13 +221,22 @@ def _insert(warehouse: Warehouse, draft: _Draft, status: str, clock: Clock, star
     )
 
 
-def _check_forward(audience: Audience, last: Point | None, as_of: datetime) -> None:
+def _check_forward(
+    warehouse: Warehouse, audience: Audience, last: Point | None, as_of: datetime
+) -> None:
     if last and as_of < last.as_of:
         raise DataError(
             f"{audience.key} was evaluated as of {last.as_of:%Y-%m-%d %H:%M:%S} already; live "
             f"evaluations go forward. {as_of:%Y-%m-%d %H:%M:%S} is for a backfill, which never "
             "sends anything"
         )
+    if last is None:
+        filled = last_backfilled(warehouse, audience.key)
+        if filled and as_of <= filled:
+            raise DataError(
+                f"{audience.key} was filled in up to {filled:%Y-%m-%d %H:%M:%S}; its first live "
+                f"evaluation comes after that, not as of {as_of:%Y-%m-%d %H:%M:%S}"
+            )
 
 
 def _check_columns(warehouse: Warehouse, audience: Audience) -> None:

@@ -119,7 +119,8 @@ def propose(engine: Engine, scope: Scope) -> Plan:
 
 def _was_evaluated(warehouse: Warehouse, audience: str) -> bool:
     found = warehouse.rows(
-        "select 1 from tailrace.evaluations where audience = ? and status = 'committed' limit 1",
+        "select 1 from tailrace.evaluations where audience = ? and status = 'committed' "
+        "and origin = 'live' limit 1",
         [audience],
     )
     return bool(found)

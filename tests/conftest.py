@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,3 +49,8 @@ def warehouse(tmp_path: Path, clock: FakeClock) -> Iterator[DuckDBWarehouse]:
     with open_duckdb(tmp_path / "warehouse.duckdb", clock=clock) as opened:
         create_tables(opened)
         yield opened
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: servers and locks are waited for now and then."""
+    return (os.cpu_count() or 1) + 1

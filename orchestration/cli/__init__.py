@@ -11,6 +11,7 @@ import click
 
 from destinations.errors import TailraceError
 from orchestration.cli.activate import build, evaluate, plan, run, sync
+from orchestration.cli.backfill import backfill
 from orchestration.cli.demo import demo
 from orchestration.cli.forget import forget, suppress
 from orchestration.cli.lifecycle import adopt, retire
@@ -32,8 +33,8 @@ def cli() -> None:
 
 
 for verb in (
-    demo, load, run, build, evaluate, plan, sync, preview, history, profile, status, rejects,
-    retry, approve, adopt, retire, suppress, forget, validate, sandbox,
+    demo, load, run, build, evaluate, plan, sync, preview, history, backfill, profile, status,
+    rejects, retry, approve, adopt, retire, suppress, forget, validate, sandbox,
 ):  # fmt: skip
     cli.add_command(verb)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.common import App, as_of_option, chosen, common, console
+from orchestration.cli.common import App, as_of_option, chosen, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from orchestration.desired.scope import Mode
     from orchestration.engine import Engine
 
-SECONDS_BETWEEN_LINES = 10.0
 new_journal_option = click.option(
     "--new-journal", is_flag=True, help="Begin a new journal; the old file is kept aside."
 )
@@ -213,20 +212,6 @@ def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
 
 
 def _with_progress(engine: Engine, app: App) -> Engine:
-    """Say how far a sync is: in place on a terminal, elsewhere a line now and then."""
-    if app.as_json:
-        return engine
-    err = console(stderr=True)
-    said: dict[str, float] = {}
+    from orchestration.cli.progress import teller
 
-    def progress(sync_key: str, done: int, total: int) -> None:
-        now = engine.clock.monotonic()
-        since = now - said.setdefault(sync_key, now)
-        if err.is_terminal:
-            end = "\n" if done >= total else "\r"
-            err.print(f"{sync_key}: {done:,} of {total:,} rows", end=end, highlight=False)
-        elif since >= SECONDS_BETWEEN_LINES:
-            said[sync_key] = now
-            err.print(f"{sync_key}: {done:,} of {total:,} rows", highlight=False)
-
-    return replace(engine, progress=progress)
+    return engine if app.as_json else replace(engine, progress=teller(engine.clock, "rows"))

@@ -172,6 +172,7 @@ def history(app: App, audience: str, user: str | None) -> None:
     prepare(app.connect, need_events=False)
     with app.connect() as warehouse:
         rows = past.points(warehouse, key) if user is None else past.stays(warehouse, key, user)
+        unknown = past.unknown(warehouse, key)
 
     def show(out: Console) -> None:
         if not rows:
@@ -179,8 +180,11 @@ def history(app: App, audience: str, user: str | None) -> None:
             out.print(f"{key} {what}")
             return
         out.print(table(key, tuple(rows[0]), [tuple(row.values()) for row in rows]))
+        for gap in unknown:
+            between = f"{shown_time(str(gap['from']))} to {shown_time(str(gap['to']))}"
+            out.print(f"unknown from {between}: nothing was evaluated", highlight=False)
 
-    shape: dict[str, object] = {"audience": key}
+    shape: dict[str, object] = {"audience": key, "unknown": unknown}
     if user is None:
         shape["days"] = rows
     else:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,15 @@ ARTIFACTS = Path(tempfile.mkdtemp(prefix="tailrace-target-"))
 atexit.register(shutil.rmtree, ARTIFACTS, ignore_errors=True)
 
 
+# The same path in every test: dbt parses all anew where a profile's variables change.
+HERE = ARTIFACTS / "here"
+
+
+def _be_in(folder: Path) -> None:
+    HERE.unlink(missing_ok=True)
+    HERE.symlink_to(folder)
+
+
 @dataclass(frozen=True, slots=True)
 class Shell:
     """A working directory with a warehouse, a sandbox, and the `tailrace` command."""
@@ -46,7 +55,7 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "TAILRACE_DUCKDB": str(self.folder / "warehouse.duckdb"),
+            "TAILRACE_DUCKDB": str(HERE / "warehouse.duckdb"),
             "TAILRACE_STATE_DIR": str(self.folder / "state"),
             "ITERABLE_BASE_URL": self.url,
             "ITERABLE_API_KEY": KEY,
@@ -58,7 +67,11 @@ class Shell:
         return subprocess.Popen(
             [sys.executable, "-m", "orchestration", *arguments, "--project-dir", str(self.project)],
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={
+                **os.environ,
+                **self.environment,
+                "TAILRACE_DUCKDB": str(self.folder / "warehouse.duckdb"),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -69,6 +82,7 @@ class Shell:
 
         An environment variable given as None is taken away.
         """
+        _be_in(self.folder)
         argv = ["tailrace", *arguments, "--project-dir", str(self.project)]
         out, err = io.StringIO(), io.StringIO()
         wanted = {**self.environment, **environment}
@@ -117,14 +131,50 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "warehouse.duckdb"
 
 
+@contextmanager
+def opened(folder: Path) -> Iterator[Shell]:
+    """A shell in a folder, with a sandbox that keeps its state there."""
+    settings = SandboxSettings(state=folder / "sandbox.sqlite", api_key=Secret(KEY), limits=False)
+    with running(settings, SystemClock()) as url:
+        yield Shell(folder, url)
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the dbt project for a test that changes it; dbt parses again only what is changed."""
+    project = folder / "dbt_project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    parsed = ARTIFACTS / "partial_parse.msgpack"
+    if not parsed.exists():
+        Shell(folder, "http://127.0.0.1:9").run("validate")
+    (project / "target").mkdir()
+    shutil.copy(parsed, project / "target")
+    return project
+
+
 @pytest.fixture
 def empty_shell(tmp_path: Path) -> Iterator[Shell]:
-    settings = SandboxSettings(state=tmp_path / "sandbox.sqlite", api_key=Secret(KEY), limits=False)
-    with running(settings, SystemClock()) as url:
-        yield Shell(tmp_path, url)
+    with opened(tmp_path) as shell:
+        yield shell
 
 
 @pytest.fixture
 def shell(empty_shell: Shell, sample: Path) -> Shell:
     shutil.copy(sample, empty_shell.folder / "warehouse.duckdb")
     return empty_shell
+
+
+@pytest.fixture(scope="session")
+def run_once(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run at END leaves behind; tests copy it."""
+    folder = tmp_path_factory.mktemp("ran")
+    shutil.copy(sample, folder / "warehouse.duckdb")
+    with opened(folder) as shell:
+        shell.run("run", "--as-of", END.isoformat())
+    return folder
+
+
+@pytest.fixture
+def ran(run_once: Path, tmp_path: Path) -> Iterator[Shell]:
+    shutil.copytree(run_once, tmp_path, dirs_exist_ok=True)
+    with opened(tmp_path) as shell:
+        yield shell

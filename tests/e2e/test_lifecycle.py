@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import END, PROJECT, Shell
+from tests.e2e.conftest import Shell, copy_project
 
 SYNC = "iterable_feature_adoption"
 
 
 @pytest.fixture
-def own(shell: Shell, tmp_path: Path) -> Shell:
+def own(ran: Shell) -> Shell:
     """A shell with a project of its own, run once."""
-    project = tmp_path / "project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    made = replace(shell, project=project)
-    made.run("run", "--as-of", END.isoformat())
-    return made
+    return replace(ran, project=copy_project(ran.folder))
 
 
 def test_a_sync_is_said_again_renamed_and_ended(own: Shell) -> None:

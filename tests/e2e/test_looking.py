@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from tests.e2e.conftest import END, ROOT, Shell
+from tests.e2e.conftest import END, Shell, copy_project
 
 AT = ("--as-of", END.isoformat())
 WIDTH = 120
 ONE_SCREEN = 60
-
-
-@pytest.fixture
-def ran(shell: Shell) -> Shell:
-    shell.run("run", *AT)
-    return shell
 
 
 def fits(said: str) -> str:
@@ -127,8 +118,7 @@ def test_profile_of_nobody(ran: Shell) -> None:
 
 
 def test_validate_reads_schedules(shell: Shell) -> None:
-    project = shell.folder / "dbt_project"
-    shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("logs"))
+    project = copy_project(shell.folder)
     syncs = project / "models" / "syncs.yml"
     syncs.write_text(syncs.read_text().replace('"*/15 * * * *"', '"*/15 25 * * *"'))
     (finding,) = replace(shell, project=project).json("validate", code=2)["findings"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import END, ROOT, Shell
+from tests.e2e.conftest import END, Shell, copy_project
 
 AT = ("--as-of", END.isoformat())
 ONE_SCREEN = 40
@@ -18,9 +17,7 @@ ONE_SCREEN = 40
 @pytest.fixture
 def own(shell: Shell) -> Shell:
     """A shell with a copy of the project that the test may break."""
-    project = shell.folder / "dbt_project"
-    shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("logs"))
-    return replace(shell, project=project)
+    return replace(shell, project=copy_project(shell.folder))
 
 
 def edit(path: Path, old: str, new: str) -> None:

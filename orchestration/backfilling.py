@@ -1,0 +1,171 @@
+"""Who was in an audience on past days: evaluated day by day, and never sent to anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from destinations.clock import Clock
+from destinations.errors import ConfigError, DataError
+from orchestration.chain import Step, compile_chain, make_at, make_undated
+from orchestration.days import SECOND, last_second, last_seconds, project_zone
+from orchestration.dbt import DbtPaths
+from orchestration.ids import new_id
+from orchestration.intervals import add_point, begin_points, store_points
+from orchestration.project import Audience, Project
+from orchestration.sql.names import aware_utc
+from orchestration.suppression import suppressed
+from orchestration.warehouse import Connect, Warehouse
+
+LOCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What was filled in: one evaluation per day, from first to last."""
+
+    audience: str
+    first: date
+    last: date
+    evaluations: int
+    seconds: float
+    way: str = "reference"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the shape that `backfill --json` promises."""
+        return {
+            "audience": self.audience,
+            "from": f"{self.first}",
+            "to": f"{self.last}",
+            "evaluations": self.evaluations,
+            "way": self.way,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def backfill(
+    paths: DbtPaths,
+    connect: Connect,
+    project: Project,
+    audience: Audience,
+    *,
+    first: date,
+    last: date,
+    replace: bool,
+    clock: Clock,
+    progress: Callable[[int, int], None] | None = None,
+) -> Backfill:
+    """Evaluate an audience at the last second of each past day, and keep who was in.
+
+    Nothing that a sync reads is written: no deltas, no plan, and no stay that is open now begins
+    or ends otherwise than in the past. The SQL is that of the files as they are, over the raw
+    tables as they are.
+
+    Args:
+        paths: the dbt project.
+        connect: opens the warehouse.
+        project: as read from the project.
+        audience: which.
+        first: the first day, in the project's time zone.
+        last: the last day, which has to be over.
+        replace: whether days of live coverage may be given another answer.
+        clock: says what is over.
+        progress: called with (days done, days in all).
+
+    Raises:
+        ConfigError: the days are in the wrong order, not over, or in live coverage.
+        DataError: a model does not compile or run, or names members twice or not at all.
+        LockedError: the audience is being evaluated; says by whom.
+    """
+    started = clock.monotonic()
+    zone = project_zone(paths.project_dir)
+    instants = _instants(first, last, last_seconds(first, last, zone), clock.now())
+    since = last_second(first - timedelta(days=1), zone) + SECOND
+    with connect() as warehouse:
+        _check_coverage(warehouse, audience, instants[-1], replace=replace)
+    chain = compile_chain(paths, audience)
+    with connect() as warehouse:
+        begin_points(warehouse)
+        make_undated(warehouse, chain)
+        for done, as_of in enumerate(instants, start=1):
+            _evaluate(warehouse, audience, project, chain, as_of, new_id("e", clock.now()))
+            if progress:
+                progress(done, len(instants))
+        with (
+            warehouse.lock(f"audience-{audience.key}", LOCK_SECONDS),
+            warehouse.transaction(),
+        ):
+            _check_coverage(warehouse, audience, instants[-1], replace=replace)
+            store_points(warehouse, audience, since, instants[-1], clock.now())
+    seconds = clock.monotonic() - started
+    return Backfill(audience.key, first, last, len(instants), seconds)
+
+
+def _instants(first: date, last: date, instants: list[datetime], now: datetime) -> list[datetime]:
+    if last < first:
+        raise ConfigError(f"--to {last} is before --from {first}", key="--to")
+    if instants[-1] > now:
+        raise ConfigError(
+            f"{last} is not over yet; a backfill is about past days, and today's answer is that "
+            "of `tailrace run`",
+            key="--to",
+        )
+    return instants
+
+
+def _check_coverage(
+    warehouse: Warehouse, audience: Audience, last: datetime, *, replace: bool
+) -> None:
+    """Refuse to change what live evaluations said, unless asked, and where they stand at all."""
+    ((begins, ends),) = warehouse.rows(
+        "select min(as_of), max(as_of) from tailrace.evaluations "
+        "where audience = ? and origin = 'live' and status = 'committed'",
+        [audience.key],
+    )
+    if begins is None or last < aware_utc(begins):
+        return
+    if last >= aware_utc(ends):
+        raise ConfigError(
+            f"{audience.key} stands at {ends:%Y-%m-%d %H:%M:%S}, and syncs go by that; a backfill "
+            "ends on a day before",
+            key="--to",
+        )
+    if not replace:
+        raise ConfigError(
+            f"{audience.key} was evaluated live from {begins:%Y-%m-%d %H:%M:%S} on; end before "
+            "that day, or add --replace to give those days another answer (what was sent then "
+            "stays sent)",
+            key="--to",
+        )
+
+
+def _evaluate(
+    warehouse: Warehouse,
+    audience: Audience,
+    project: Project,
+    chain: tuple[Step, ...],
+    as_of: datetime,
+    evaluation_id: str,
+) -> None:
+    """Work out one day and set its members aside."""
+    relation = make_at(warehouse, chain, as_of)
+    ((candidates, users, nameless),) = warehouse.rows(
+        "select count(*), count(distinct user_id), "
+        "count(*) filter (user_id is null or trim(cast(user_id as varchar)) = '') "
+        f"from {relation}"
+    )
+    if nameless or users < candidates:
+        wrong = "have no user_id" if nameless else "repeat a user_id"
+        raise DataError(
+            f"{audience.model.file}: as of {as_of:%Y-%m-%d %H:%M:%S}, "
+            f"{nameless or candidates - users:,} of {candidates:,} rows {wrong}; nothing of this "
+            "backfill was kept",
+            file=audience.model.file,
+            key="user_id",
+        )
+    traits = {step.name: step.relation for step in chain}.get(project.traits.name)
+    ((base,),) = warehouse.rows(f"select count(*) from {traits}" if traits else "select null")
+    barred = suppressed(warehouse, "cast(user_id as varchar)")
+    members = f"select cast(user_id as varchar) as user_id from {relation} where not {barred}"
+    add_point(warehouse, evaluation_id, as_of, members, candidates=candidates, base=base)

@@ -1,0 +1,118 @@
+"""The compiled SQL of an audience and of all it is made from, to be run at any as_of.
+
+dbt compiles once, with a sentinel in the place of as_of. Each table or view of the chain then
+becomes a temporary one; only those that depend on as_of are made again for each instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from destinations.errors import DataError
+from orchestration.dbt import DbtPaths, manifest, run_dbt
+from orchestration.preview import SENTINEL
+from orchestration.project import Audience
+from orchestration.sql.names import ident, instant
+from orchestration.warehouse import Warehouse
+
+PREFIX = "tailrace_at_"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One model of the chain: what it is called, where it is made, and of what."""
+
+    name: str
+    file: str
+    sql: str
+    is_view: bool
+    is_dated: bool
+
+    @property
+    def relation(self) -> str:
+        """Return the name of its temporary relation."""
+        return ident(PREFIX + self.name)
+
+
+def compile_chain(paths: DbtPaths, audience: Audience) -> tuple[Step, ...]:
+    """Compile an audience and its ancestors; each comes after those it reads.
+
+    Raises:
+        DataError: one of them does not compile.
+    """
+    compiled = run_dbt(paths, "compile", as_of=None, select=[f"+{audience.key}"])
+    if not compiled.success:
+        why = "; ".join(f"{node.file}: {node.message}" for node in compiled.failures)
+        raise DataError(f"{audience.key} does not compile: {why}", file=audience.model.file)
+    return read_chain(manifest(paths), audience.key)
+
+
+def read_chain(parsed: Mapping[str, Any], audience: str) -> tuple[Step, ...]:
+    """Read the chain out of a manifest that holds compiled SQL."""
+    models = {
+        unique_id: node
+        for unique_id, node in parsed["nodes"].items()
+        if node["resource_type"] == "model"
+    }
+    done: dict[str, Step] = {}
+    dated: set[str] = set()
+
+    def visit(unique_id: str) -> None:
+        node = models[unique_id]
+        parents = [parent for parent in node["depends_on"]["nodes"] if parent in models]
+        for parent in parents:
+            if parent not in done:
+                visit(parent)
+        if SENTINEL in node["compiled_code"] or dated & set(parents):
+            dated.add(unique_id)
+        done[unique_id] = Step(
+            node["name"],
+            node["original_file_path"],
+            node["compiled_code"].rstrip().rstrip(";"),
+            node["config"]["materialized"] == "view",
+            unique_id in dated,
+        )
+
+    (root,) = (unique_id for unique_id, node in models.items() if node["name"] == audience)
+    visit(root)
+    # dbt has written the ephemeral ones into those that read them.
+    kept = {u: s for u, s in done.items() if models[u]["config"]["materialized"] != "ephemeral"}
+    names = {models[unique_id]["relation_name"]: step.relation for unique_id, step in kept.items()}
+    return tuple(replace(step, sql=_renamed(step.sql, names)) for step in kept.values())
+
+
+def _renamed(sql: str, names: Mapping[str, str]) -> str:
+    for relation, temporary in names.items():
+        sql = sql.replace(relation, temporary)
+    return sql
+
+
+def make_undated(warehouse: Warehouse, chain: tuple[Step, ...]) -> None:
+    """Make what does not depend on as_of, once per connection."""
+    for step in chain:
+        if not step.is_dated:
+            _make(warehouse, step, step.sql)
+
+
+def make_at(warehouse: Warehouse, chain: tuple[Step, ...], as_of: datetime) -> str:
+    """Make what depends on as_of, and return the audience's relation at that instant.
+
+    Raises:
+        DataError: a model fails; names its file.
+    """
+    for step in chain:
+        if step.is_dated:
+            _make(warehouse, step, step.sql.replace(SENTINEL, instant(as_of)))
+    return chain[-1].relation
+
+
+def _make(warehouse: Warehouse, step: Step, sql: str) -> None:
+    what = "view" if step.is_view else "table"
+    try:
+        warehouse.execute(f"create or replace temp {what} {step.relation} as\n{sql}")
+    except warehouse.errors as error:
+        why = str(error).split("\n\n")[0]
+        raise DataError(f"{step.file}: {why}", file=step.file) from None
