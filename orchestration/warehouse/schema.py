@@ -6,6 +6,7 @@ Every row carries the id of the evaluation or plan that wrote it. The status of 
 
 from __future__ import annotations
 
+import hashlib
 from uuid import uuid4
 
 from orchestration.sql.names import ident
@@ -91,10 +92,17 @@ group by all
 """
 
 
+_STATEMENTS = (_TABLES.strip() + _ADDED.strip()).rstrip(";").split(";")
+_VERSION = hashlib.sha256((_TABLES + _ADDED + _OP_OUTCOMES).encode()).hexdigest()[:16]
+_RELATIONS = _TABLES.count("create table") + _ADDED.count("create table") + 1
+
+
 def create_tables(warehouse: Warehouse) -> None:
     """Create what is missing; the workspace id is drawn once per warehouse."""
+    if _is_current(warehouse):
+        return
     warehouse.execute("create schema if not exists tailrace")
-    for statement in (_TABLES.strip() + _ADDED.strip()).rstrip(";").split(";"):
+    for statement in _STATEMENTS:
         warehouse.execute(statement)
     warehouse.execute(_OP_OUTCOMES)
     warehouse.execute(
@@ -102,6 +110,15 @@ def create_tables(warehouse: Warehouse) -> None:
         "on conflict do nothing",
         [uuid4().hex],
     )
+    set_state_value(warehouse, "", "schema", _VERSION)
+
+
+def _is_current(warehouse: Warehouse) -> bool:
+    """Tell whether every table is there as this version has it: most verbs find it so."""
+    ((there,),) = warehouse.rows(
+        "select count(*) from information_schema.tables where table_schema = 'tailrace'"
+    )
+    return there >= _RELATIONS and state_value(warehouse, "", "schema") == _VERSION
 
 
 def start_again(warehouse: Warehouse) -> None:

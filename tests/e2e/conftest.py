@@ -40,6 +40,7 @@ HERE = ARTIFACTS / "here"
 
 
 def _be_in(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
     HERE.unlink(missing_ok=True)
     HERE.symlink_to(folder)
 

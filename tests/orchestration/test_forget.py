@@ -20,7 +20,7 @@ from orchestration.sql.names import text
 from orchestration.suppression import suppressed, unsuppress
 from tests.support.deleting import Deleting, Vault, vault
 from tests.support.faults import down
-from tests.support.world import World
+from tests.support.world import World, make_world, world_again
 
 PERSONAL_TABLES = (
     "deltas", "membership_intervals", "acked", "rejects", "sent_events", "plan_ops", "receipts",
@@ -28,21 +28,28 @@ PERSONAL_TABLES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def lived(world: World) -> World:
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three users with traits, a membership as track, and events, all sent; then a change."""
-    world.audience("lapsed")
-    world.sync("traits", sends="traits", fields={"points": "score"})
-    world.sync("lapsed", audience="lapsed", sends="membership", **{"as": "track"})
-    world.sync("events", sends="events", events=("Seen",))
-    for score in (1.0, 2.0):
-        now = world.step(1).replace(microsecond=0)
-        world.users({user: {"score": score} for user in ("zoe", "bob", "cyd")}, now)
-        world.members("lapsed", {"zoe", "bob", "cyd"}, now)
-        world.events([(f"{user}-{score}", user, "Seen", now) for user in ("zoe", "bob")], now)
-        assert world.evaluate("lapsed").status == "committed"
-        assert {run.status for run in world.run_all()} <= {"done", "nothing"}
+    with make_world(tmp_path_factory.mktemp("life")) as world:
+        world.audience("lapsed")
+        world.sync("traits", sends="traits", fields={"points": "score"})
+        world.sync("lapsed", audience="lapsed", sends="membership", **{"as": "track"})
+        world.sync("events", sends="events", events=("Seen",))
+        for score in (1.0, 2.0):
+            now = world.step(1).replace(microsecond=0)
+            world.users({user: {"score": score} for user in ("zoe", "bob", "cyd")}, now)
+            world.members("lapsed", {"zoe", "bob", "cyd"}, now)
+            world.events([(f"{user}-{score}", user, "Seen", now) for user in ("zoe", "bob")], now)
+            assert world.evaluate("lapsed").status == "committed"
+            assert {run.status for run in world.run_all()} <= {"done", "nothing"}
     return world
+
+
+@pytest.fixture
+def lived(life: World, tmp_path: Path) -> Iterator[World]:
+    with world_again(life, tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

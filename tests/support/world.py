@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -310,6 +311,27 @@ def make_world(folder: Path, **settings: Any) -> Iterator[World]:
     options = SandboxSettings(state=folder / "sandbox.sqlite", api_key=Secret(KEY), **chosen)
     with running(options, clock) as url, world_at(folder, clock, url) as world:
         yield world
+
+
+@contextmanager
+def world_again(world: World, folder: Path) -> Iterator[World]:
+    """Open a copy, in another folder, of a world that is closed."""
+    shutil.copytree(world.folder, folder, dirs_exist_ok=True)
+    clock = TestClock(world.clock.instant)
+    options = SandboxSettings(
+        state=folder / "sandbox.sqlite", api_key=Secret(KEY), limits=False, track_creates_users=True
+    )
+    with running(options, clock) as url:
+        made = replace(
+            world,
+            folder=folder,
+            clock=clock,
+            url=url,
+            syncs=dict(world.syncs),
+            audiences=dict(world.audiences),
+        )
+        with made.connect():
+            yield made
 
 
 @contextmanager
