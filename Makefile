@@ -8,9 +8,9 @@ EVENTS ?= 225000
 help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
 	@echo "make test      the test suite"
-	@echo "make test-all  the test suite with the long forms of the crash tests"
+	@echo "make test-all  the test suite with the long forms of the crash tests, random lives and days"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
-	@echo "make bench     timings, as ratios in one run"
+	@echo "make bench     timings, as ratios in one run; 10 minutes and 12 GB (MEMBERS=1000000: a tenth)"
 	@echo "make data      make data/sample anew; EVENTS=10000000 makes data/local/large"
 	@echo "make dagster   the Dagster UI on 127.0.0.1:3000"
 	@echo "make clean     remove .venv, data/local and build leftovers"
@@ -33,6 +33,7 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.planning
 
 data: .venv/ready
 	$(BIN)/python data/generate.py --events $(EVENTS) --out $(if $(filter 225000,$(EVENTS)),data/sample,data/local/large)

@@ -1,8 +1,9 @@
-"""`python -m tests.bench.planning`: what the diffs cost, beside the bare join that finds the same.
+"""`make bench`: what evaluating and planning cost, beside the bare join that finds the same.
 
-MEMBERS (default 1,000,000) users are in an audience; 1 % of them change. The bare join is what a
-person would write by hand: the new relation, full outer join the old one, where they differ.
-Figures of one run on one machine: read the ratios.
+MEMBERS users are in an audience; 1 % of them change. The bare join is what a person would write by
+hand: the new relation, full outer join the old one, where they differ. The diff is the statement
+that finds what differs; the whole is that, and hashing, rendering, numbering, guarding and counting
+what it found. Figures of one run on one machine: read the ratios.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from destinations.clock import SystemClock
 from orchestration.accounts import Account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtPaths
+from orchestration.deltas import store_deltas
+from orchestration.desired import traits
+from orchestration.desired.membership import membership_changes
 from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.memberships import evaluate
@@ -36,8 +40,9 @@ from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
 
-MEMBERS = int(os.environ.get("MEMBERS", "1000000"))
-TIMES = int(os.environ.get("TIMES", "3"))
+MEMBERS = int(os.environ.get("MEMBERS", "10000000"))
+TIMES = int(os.environ.get("TIMES", "2"))
+MEMORY = os.environ.get("MEMORY", "12GB")
 CLOCK = SystemClock()
 COLUMNS = tuple(f"c{n}" for n in range(8))
 TRAITS = Model("user_traits", "analytics.user_traits", (), "")
@@ -99,14 +104,14 @@ def make_engine(folder: Path, identifier: str) -> Engine:
         {**common, "sends": "traits", "fields": {f"field_{name}": name for name in COLUMNS}},
         {**common, "sends": "membership", "as": "identify"},
     ]
-    traits, said = map(SyncOptions.model_validate, options)
+    profile, said = map(SyncOptions.model_validate, options)
     settings = {"api_key": "k", "base_url": "http://127.0.0.1:9", "identifier": identifier}
     return Engine(
         dbt=DbtPaths(folder, folder),
         project=Project(
             (AUDIENCE,),
             (
-                Sync(f"traits_{identifier}", "", "", "", traits, TRAITS, None),
+                Sync(f"traits_{identifier}", "", "", "", profile, TRAITS, None),
                 Sync(f"said_{identifier}", "", "", "", said, AUDIENCE.model, AUDIENCE),
             ),
             TRAITS,
@@ -123,24 +128,50 @@ def make_engine(folder: Path, identifier: str) -> Engine:
     )
 
 
-def best(what: str, work: Callable[[], Any], found: dict[str, float]) -> Any:
-    """Run `work` a few times; the best of them counts."""
+def best(what: str, work: Callable[[], Any], found: dict[str, float], beside: str = "") -> Any:
+    """Run `work` a few times; the best of them counts, beside that of a bare join."""
     spent = []
     for _ in range(TIMES):
         start = CLOCK.monotonic()
         answer = work()
         spent.append(CLOCK.monotonic() - start)
     found[what] = min(spent)
-    print(f"{what:44} {min(spent):8.2f} s   {answer}", flush=True)
+    ratio = f"{min(spent) / found[beside]:6.2f} x" if beside else " " * 8
+    print(f"{what:44} {min(spent):8.2f} s {ratio}   {answer}", flush=True)
     return answer
 
 
-def bare(warehouse: Warehouse, new: str, old: str, key: str, known: str, differs: str) -> int:
-    ((count,),) = warehouse.rows(
-        f"select count(*) from {new} as n full outer join {old} as o on n.{key} = o.{known} "
-        f"where n.{key} is null or o.{known} is null or {differs}"
+def bare(warehouse: Warehouse, new: str, old: str, key: str, known: str, differs: str) -> str:
+    return _rows(
+        warehouse,
+        f"select n.{key}, o.{known} as known from {new} as n full outer join {old} as o "
+        f"on n.{key} = o.{known} where n.{key} is null or o.{known} is null or {differs}",
     )
-    return int(count)
+
+
+def _rows(warehouse: Warehouse, select: str) -> str:
+    warehouse.execute(f"create or replace temp table bench_found as {select}")
+    ((count,),) = warehouse.rows("select count(*) from bench_found")
+    return f"{count:,} rows"
+
+
+def diff(engine: Engine, warehouse: Warehouse, index: int) -> str:
+    """Run the statement that finds what a plan has to say, and nothing else."""
+    sync = engine.project.syncs[index]
+    scope = scope_of(engine, warehouse, sync, as_of=None, secrets=False)
+    return _rows(warehouse, traits.suspects(scope) if index == 0 else membership_changes(scope))
+
+
+def diff_of_members(warehouse: Warehouse) -> str:
+    """Run the statement that finds who entered and who left, and take it back."""
+    warehouse.execute("begin")
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    store_deltas(warehouse, "bench", AUDIENCE.key, AUDIENCE.model.relation, at)
+    ((count,),) = warehouse.rows(
+        "select count(*) from tailrace.deltas where evaluation_id = 'bench'"
+    )
+    warehouse.execute("rollback")
+    return f"{count:,} rows"
 
 
 def planned(engine: Engine, warehouse: Warehouse, index: int, mode: Mode = Mode.NORMAL) -> str:
@@ -158,8 +189,10 @@ def main() -> None:
         folder = Path(name)
         engines = {who: make_engine(folder, who) for who in ("user_id", "email")}
         with closing(engines["email"].connect()) as warehouse:
+            warehouse.execute(f"set memory_limit = '{MEMORY}'")
             if len(sys.argv) > 1:
                 warehouse.execute(f"set threads = {int(sys.argv[1])}")
+            print(f"{MEMBERS:,} members, 1 % changed")
             measure(warehouse, engines, found)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"members": MEMBERS, "peak_mb": round(peak), "seconds": found}))
@@ -169,9 +202,9 @@ def measure(warehouse: Warehouse, engines: dict[str, Engine], found: dict[str, f
     fill(warehouse)
     engine = engines["email"]
     evaluate(warehouse, engine.project, AUDIENCE, latest_builds(warehouse), as_of=None, clock=CLOCK)
-    for who in engines.values():
+    for one in engines.values():
         for index in (0, 1):
-            print(planned(who, warehouse, index, Mode.ASSUME_SENT), flush=True)
+            planned(one, warehouse, index, Mode.ASSUME_SENT)
     for who, one in engines.items():
         best(f"no change: plan traits by {who}", lambda e=one: planned(e, warehouse, 0), found)
         best(f"no change: plan membership by {who}", lambda e=one: planned(e, warehouse, 1), found)
@@ -179,44 +212,69 @@ def measure(warehouse: Warehouse, engines: dict[str, Engine], found: dict[str, f
     warehouse.execute(TRAITS_SQL.format(rows=MEMBERS, moved=1, shift="shift"))
     members(warehouse, 100)
     built(warehouse, 2)
+    _traits(warehouse, engines, found)
+    _members(warehouse, engines, found)
+
+
+def _traits(warehouse: Warehouse, engines: dict[str, Engine], found: dict[str, float]) -> None:
     differs = " or ".join(f"n.{name} is distinct from o.{name}" for name in COLUMNS)
-    for key in ("user_id", "email"):
+    new, old = "analytics.user_traits", "analytics.before"
+    for key, engine in engines.items():
+        beside = f"bare join of traits by {key}"
+        best(beside, lambda k=key: bare(warehouse, new, old, k, k, differs), found)
+        best(f"diff of traits by {key}", lambda e=engine: diff(e, warehouse, 0), found, beside)
         best(
-            f"bare join of traits by {key}",
-            lambda k=key: bare(
-                warehouse, "analytics.user_traits", "analytics.before", k, k, differs
-            ),
+            f"whole plan of traits by {key}",
+            lambda e=engine: planned(e, warehouse, 0),
             found,
+            beside,
         )
-        best(f"1 %: plan traits by {key}", lambda k=key: planned(engines[k], warehouse, 0), found)
-    stays = "(select user_id from tailrace.membership_intervals where audience = 'lapsed' and exited_at is null)"
+
+
+def _members(warehouse: Warehouse, engines: dict[str, Engine], found: dict[str, float]) -> None:
+    stays = (
+        "(select user_id from tailrace.membership_intervals "
+        "where audience = 'lapsed' and exited_at is null)"
+    )
+    beside = "bare join of members and stays"
     best(
-        "bare join of members and stays",
+        beside,
         lambda: bare(warehouse, "analytics.lapsed", stays, "user_id", "user_id", "false"),
         found,
     )
+    best("diff of an evaluation", lambda: diff_of_members(warehouse), found, beside)
     start = CLOCK.monotonic()
     done = evaluate(
-        warehouse, engine.project, AUDIENCE, latest_builds(warehouse), as_of=None, clock=CLOCK
+        warehouse,
+        engines["email"].project,
+        AUDIENCE,
+        latest_builds(warehouse),
+        as_of=None,
+        clock=CLOCK,
     )
-    found["1 %: evaluate"] = CLOCK.monotonic() - start
-    print(f"{'1 %: evaluate':44} {found['1 %: evaluate']:8.2f} s   {done.status} {done.exited:,}")
-    acked = "(select dest_key from tailrace.acked where sync = 'said_{0}')"
-    best(
-        "bare join of stays and acked by user_id",
-        lambda: bare(warehouse, stays, acked.format("user_id"), "user_id", "dest_key", "false"),
-        found,
+    whole = found["whole evaluation"] = CLOCK.monotonic() - start
+    ratio = whole / found[beside]
+    print(f"{'whole evaluation':44} {whole:8.2f} s {ratio:6.2f} x   {done.status}, {done.exited:,}")
+    addressed = (
+        f"(select t.email from {stays} as s "
+        "left join analytics.user_traits as t on s.user_id = t.user_id)"
     )
-    best(
-        "1 %: plan membership by user_id", lambda: planned(engines["user_id"], warehouse, 1), found
-    )
-    addressed = f"(select t.email from {stays} as s left join analytics.user_traits as t on s.user_id = t.user_id)"
-    best(
-        "bare join of stays, traits, acked by email",
-        lambda: bare(warehouse, addressed, acked.format("email"), "email", "dest_key", "false"),
-        found,
-    )
-    best("1 %: plan membership by email", lambda: planned(engines["email"], warehouse, 1), found)
+    for key, relation in (("user_id", stays), ("email", addressed)):
+        acked = f"(select dest_key from tailrace.acked where sync = 'said_{key}')"
+        beside = f"bare join of stays and acked by {key}"
+        best(
+            beside,
+            lambda k=key, r=relation, a=acked: bare(warehouse, r, a, k, "dest_key", "false"),
+            found,
+        )
+        engine = engines[key]
+        best(f"diff of membership by {key}", lambda e=engine: diff(e, warehouse, 1), found, beside)
+        best(
+            f"whole plan of membership by {key}",
+            lambda e=engine: planned(e, warehouse, 1),
+            found,
+            beside,
+        )
 
 
 if __name__ == "__main__":
