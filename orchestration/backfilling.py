@@ -19,6 +19,8 @@ from orchestration.suppression import suppressed
 from orchestration.warehouse import Connect, Warehouse
 
 LOCK_SECONDS = 30.0
+DAYS_AT_ONCE = 31
+"""So many days are kept together; between them the warehouse is free for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def backfill(
 
     Nothing that a sync reads is written: no deltas, no plan, and no stay that is open now begins
     or ends otherwise than in the past. The SQL is that of the files as they are, over the raw
-    tables as they are.
+    tables as they are. A month is kept at a time; what fails leaves the months before it.
 
     Args:
         paths: the dbt project.
@@ -81,23 +83,26 @@ def backfill(
     started = clock.monotonic()
     zone = project_zone(paths.project_dir)
     instants = _instants(first, last, last_seconds(first, last, zone), clock.now())
-    since = last_second(first - timedelta(days=1), zone) + SECOND
     with connect() as warehouse:
         _check_coverage(warehouse, audience, instants[-1], replace=replace)
     chain = compile_chain(paths, audience)
-    with connect() as warehouse:
-        begin_points(warehouse)
-        make_undated(warehouse, chain)
-        for done, as_of in enumerate(instants, start=1):
-            _evaluate(warehouse, audience, project, chain, as_of, new_id("e", clock.now()))
-            if progress:
-                progress(done, len(instants))
-        with (
-            warehouse.lock(f"audience-{audience.key}", LOCK_SECONDS),
-            warehouse.transaction(),
-        ):
-            _check_coverage(warehouse, audience, instants[-1], replace=replace)
-            store_points(warehouse, audience, since, instants[-1], clock.now())
+    since = last_second(first - timedelta(days=1), zone) + SECOND
+    for start in range(0, len(instants), DAYS_AT_ONCE):
+        piece = instants[start : start + DAYS_AT_ONCE]
+        with connect() as warehouse:
+            begin_points(warehouse)
+            make_undated(warehouse, chain)
+            for done, as_of in enumerate(piece, start=start + 1):
+                _evaluate(warehouse, audience, project, chain, as_of, new_id("e", clock.now()))
+                if progress:
+                    progress(done, len(instants))
+            with (
+                warehouse.lock(f"audience-{audience.key}", LOCK_SECONDS),
+                warehouse.transaction(),
+            ):
+                _check_coverage(warehouse, audience, piece[-1], replace=replace)
+                store_points(warehouse, audience, since, piece[-1], clock.now())
+        since = piece[-1] + SECOND
     seconds = clock.monotonic() - started
     return Backfill(audience.key, first, last, len(instants), seconds)
 
@@ -159,8 +164,8 @@ def _evaluate(
         wrong = "have no user_id" if nameless else "repeat a user_id"
         raise DataError(
             f"{audience.model.file}: as of {as_of:%Y-%m-%d %H:%M:%S}, "
-            f"{nameless or candidates - users:,} of {candidates:,} rows {wrong}; nothing of this "
-            "backfill was kept",
+            f"{nameless or candidates - users:,} of {candidates:,} rows {wrong}; this day and "
+            "those around it were not kept",
             file=audience.model.file,
             key="user_id",
         )

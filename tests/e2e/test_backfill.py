@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from orchestration import backfilling
+from orchestration.warehouse.locks import file_lock
 from tests.e2e.conftest import END, Shell, copy_project
+from tests.support.clocks import FastClock
 
 LIVE = (END + timedelta(hours=4)).isoformat()
 DAYS = ("--from", "2026-06-27", "--to", "2026-06-28")
@@ -38,7 +43,10 @@ def state(shell: Shell) -> list[list[tuple[object, ...]]]:
     return [*found, [tuple(call.items()) for call in shell.calls()]]
 
 
-def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(ran: Shell) -> None:
+def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(
+    ran: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "DAYS_AT_ONCE", 1)
     shell = ran
     shell.run("build", "--as-of", LIVE)
     shell.run("evaluate", "re_engagement")
@@ -85,7 +93,12 @@ def test_a_day_that_cannot_be_answered_keeps_nothing(shell: Shell) -> None:
     model.write_text(f"{plain}\nunion all\n{everybody}\n")
     found = mine.json("backfill", "re_engagement", *DAYS, code=1)["error"]
     assert "re_engagement.sql: as of 2026-06-27 23:59:59" in found["message"]
-    assert "repeat a user_id; nothing of this backfill was kept" in found["message"]
+    assert "repeat a user_id; this day and those around it were not kept" in found["message"]
+    model.write_text(plain)
+    locked = shell.folder / "warehouse.duckdb.locks" / "audience-re_engagement"
+    with file_lock(locked, "", clock=FastClock(), deadline=0):
+        found = mine.json("backfill", "re_engagement", *DAYS, code=1)["error"]
+    assert "audience-re_engagement is in use by process" in found["message"]
     model.write_text(plain.replace("sessions_90d > 3", "sessions_90 > 3"))
     found = mine.json("backfill", "re_engagement", *DAYS, code=1)["error"]
     assert "sessions_90" in found["message"]
