@@ -20,6 +20,7 @@ from tailrace.builds order by finished_at desc, started_at desc, build_id limit 
 _AUDIENCES = """
 with latest as (
     select audience, status, as_of from tailrace.evaluations
+    where origin = 'live'
     qualify row_number() over (
         partition by audience order by evaluated_at desc, evaluation_id desc) = 1
 ),

@@ -62,13 +62,21 @@ def _allowed(scope: Scope) -> str:
 
 
 def open_stays(scope: Scope) -> str:
-    """Return SQL of the stays that are open: nobody's, where a sync is being retired."""
+    """Return SQL of the stays that are open: nobody's, where a sync is being retired.
+
+    To a sync a stay begins with the first live point at the earliest: a backfill may know of
+    longer ones, and changes nothing that is sent.
+    """
     if scope.mode is Mode.RETIRE:
         return "(select '' as user_id, cast(null as timestamp) as entered_at where false)"
-    return (
-        "(select user_id, entered_at from tailrace.membership_intervals "
-        f"where audience = {_audience(scope)} and exited_at is null)"
-    )
+    return f"""(
+    select user_id, greatest(entered_at, (
+        select min(as_of) from tailrace.evaluations
+        where audience = {_audience(scope)} and origin = 'live' and status = 'committed'
+    )) as entered_at
+    from tailrace.membership_intervals
+    where audience = {_audience(scope)} and exited_at is null
+)"""
 
 
 def _audience(scope: Scope) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from orchestration.history import members_at, points
 from orchestration.intervals import add_point, begin_points, store_points
 from orchestration.sql.names import naive_utc
+from orchestration.status import status
 from tests.support.world import T0, World, make_world
 
 USERS = ["ada", "bob", "cy"]
@@ -168,11 +169,22 @@ def test_a_sync_sees_nothing_of_a_backfill(world: World) -> None:
 
     key = world.audience(next(audiences)).key
     name = world.sync(f"sync_{key}", audience=key, sends="membership", **{"as": "track"}).key
-    fill(world, key, {0: frozenset(["ada"])})
+    fill(world, key, {0: frozenset(["ada", "bob"])})
     with pytest.raises(DataError, match="has never been evaluated"):
         world.plan(name)
+    with world.connect() as warehouse:
+        shown = {
+            one["audience"]: one for one in status(warehouse, world.engine().project)["audiences"]
+        }
+    assert (shown[key]["status"], shown[key]["members"]) == ("never evaluated", None)
     live(world, key, 1, frozenset(["bob"]))
     assert world.run(name).delivered == 1
+    began = world.rows(
+        "select o.occurred_at from tailrace.plan_ops as o "
+        "inner join tailrace.plans as p on o.plan_id = p.plan_id where p.sync = ?",
+        [name],
+    )
+    assert began == [(naive_utc(T0 + DAY),)], "as if there had been no backfill"
     world.clock.instant = T0 + 2 * DAY
     before = len(world.calls())
     fill(world, key, {-1: frozenset(["cy", "bob"]), 0: frozenset(["ada", "bob"])})
