@@ -13,6 +13,7 @@ from orchestration.days import SECOND, last_second, last_seconds, project_zone
 from orchestration.dbt import DbtPaths
 from orchestration.ids import new_id
 from orchestration.intervals import add_point, begin_points, store_points
+from orchestration.memberships import check_columns
 from orchestration.project import Audience, Project
 from orchestration.sql.names import aware_utc
 from orchestration.suppression import suppressed
@@ -155,6 +156,7 @@ def _evaluate(
 ) -> None:
     """Work out one day and set its members aside."""
     relation = make_at(warehouse, chain, as_of)
+    check_columns(warehouse, audience, relation)
     ((candidates, users, nameless),) = warehouse.rows(
         "select count(*), count(distinct user_id), "
         "count(*) filter (user_id is null or trim(cast(user_id as varchar)) = '') "

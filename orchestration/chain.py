@@ -25,6 +25,7 @@ PREFIX = "tailrace_at_"
 class Step:
     """One model of the chain: what it is called, where it is made, and of what."""
 
+    nth: int
     name: str
     file: str
     sql: str
@@ -33,8 +34,8 @@ class Step:
 
     @property
     def relation(self) -> str:
-        """Return the name of its temporary relation."""
-        return ident(PREFIX + self.name)
+        """Return the name of its temporary relation; versions of a model share their name."""
+        return ident(f"{PREFIX}{self.nth}_{self.name}")
 
 
 def compile_chain(paths: DbtPaths, audience: Audience) -> tuple[Step, ...]:
@@ -69,6 +70,7 @@ def read_chain(parsed: Mapping[str, Any], audience: str) -> tuple[Step, ...]:
         if SENTINEL in node["compiled_code"] or dated & set(parents):
             dated.add(unique_id)
         done[unique_id] = Step(
+            len(done),
             node["name"],
             node["original_file_path"],
             node["compiled_code"].rstrip().rstrip(";"),
@@ -85,8 +87,9 @@ def read_chain(parsed: Mapping[str, Any], audience: str) -> tuple[Step, ...]:
 
 
 def _renamed(sql: str, names: Mapping[str, str]) -> str:
-    for relation, temporary in names.items():
-        sql = sql.replace(relation, temporary)
+    # One name may be the beginning of another, where a project does not quote them.
+    for relation in sorted(names, key=len, reverse=True):
+        sql = sql.replace(relation, names[relation])
     return sql
 
 

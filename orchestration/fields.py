@@ -19,8 +19,9 @@ _PERSONAL = re.compile(
     r"|user_?ids?|(?:customer|contact|account|device|anonymous|external|advertising)_?id"
     r"|(?:first|last|full|given|family|middle|maiden|nick|sur|user|display|customer|contact)_?names?"
     r"|address(?:es)?|street|postal_?code|post_?code|zip(?:_?code)?|ip"
-    r"|birth(?:day|date)?|dob|ssn|passport|iban)(?:_|$)"
+    r"|birth(?:day|date)?|dob|ssn|passport|iban)\d*(?:_|$)"
 )
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WHITE = r"' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
 
 
@@ -74,7 +75,8 @@ def _is_personal(mapped: MappedField) -> bool:
     read = [mapped.column] if mapped.column else []
     if mapped.sql is not None:
         read = re.findall(r"\w+", mapped.sql)  # more than its columns: rather mask too much
-    return any(name.lower() == "name" or _PERSONAL.search(name.lower()) for name in read)
+    names = (_CAMEL.sub("_", name).lower() for name in read)
+    return any(name == "name" or _PERSONAL.search(name) for name in names)
 
 
 def _source(

@@ -23,7 +23,8 @@ def points(warehouse: Warehouse, audience: str) -> list[dict[str, object]]:
     """Return the committed points of an audience, oldest first."""
     found = warehouse.rows(
         "select as_of, members, entered, exited, origin from tailrace.evaluations "
-        "where audience = ? and status = 'committed' order by as_of, evaluated_at",
+        "where audience = ? and status = 'committed' and replaced_at is null "
+        "order by as_of, evaluated_at",
         [audience],
     )
     names = ("as_of", "members", "entered", "exited", "origin")
@@ -37,7 +38,7 @@ def unknown(warehouse: Warehouse, audience: str) -> list[dict[str, object]]:
     """
     found = warehouse.rows(
         "select distinct as_of from tailrace.evaluations "
-        "where audience = ? and status = 'committed' order by as_of",
+        "where audience = ? and status = 'committed' and replaced_at is null order by as_of",
         [audience],
     )
     gaps = [(before, after) for (before,), (after,) in pairwise(found)]

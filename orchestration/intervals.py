@@ -19,7 +19,8 @@ create or replace temp table tailrace_window as
 with others as (
     select as_of, arg_max(evaluation_id, evaluated_at) as evaluation_id
     from tailrace.evaluations
-    where audience = $audience and status = 'committed' and (as_of < $first or as_of > $last)
+    where audience = $audience and status = 'committed' and replaced_at is null
+        and (as_of < $first or as_of > $last)
     group by as_of
 ),
 around as (
@@ -73,7 +74,6 @@ islands as (
 select i.user_id,
     case when b.user_id is null then s.as_of else b.entered_at end as entered_at,
     case when a.user_id is null then e.as_of else a.exited_at end as exited_at,
-    case when 'live' in (b.origin, a.origin) then 'live' else 'backfill' end as origin,
     case when b.user_id is null then s.evaluation_id else b.evaluation_id end as evaluation_id
 from islands as i
 inner join tailrace_window as s on i.starts = s.nth
@@ -90,8 +90,19 @@ _REPLACE = (
     where i.audience = $audience and i.user_id = c.user_id and i.entered_at = c.entered_at
     """,
     """
+    create or replace temp table tailrace_live as
+    select distinct as_of from tailrace.evaluations
+    where audience = $audience and origin = 'live' and status = 'committed'
+        and replaced_at is null
+    """,
+    # Live is a stay that a live point is in: the first from its beginning on comes before its end.
+    """
     insert into tailrace.membership_intervals by name
-    select cast($audience as varchar) as audience, * from tailrace_stays
+    select cast($audience as varchar) as audience, s.*,
+        case when p.as_of < coalesce(s.exited_at, timestamp 'infinity') then 'live'
+            else 'backfill' end as origin
+    from tailrace_stays as s
+    asof left join tailrace_live as p on s.entered_at <= p.as_of
     """,
 )
 
@@ -140,25 +151,31 @@ def store_points(
         last: up to here. Stays that reach over these bounds go on beyond them as they did.
         now: when this is.
     """
-    names = {"audience": audience.key}
-    bounds = {"first": naive_utc(first), "last": naive_utc(last)}
-    warehouse.execute(_WINDOW, {**names, **bounds})
-    warehouse.execute(_CUT, {**names, **bounds})
-    warehouse.execute(_STAYS, {"first": bounds["first"]})
-    for statement in _REPLACE:
-        warehouse.execute(statement, names)
-    warehouse.execute(_SUPERSEDE, {**names, **bounds})
-    warehouse.execute(
-        _INSERT, {**names, "fingerprint": audience.sql_fingerprint, "now": naive_utc(now)}
-    )
-    warehouse.execute(_COUNT, {**names, "first": bounds["first"]})
+    values = {
+        "audience": audience.key,
+        "first": naive_utc(first),
+        "last": naive_utc(last),
+        "now": naive_utc(now),
+        "fingerprint": audience.sql_fingerprint,
+    }
+    for statement in (_WINDOW, _CUT, _STAYS, *_SET_ASIDE, *_REPLACE, _INSERT, _COUNT):
+        used = {name: value for name, value in values.items() if f"${name}" in statement}
+        warehouse.execute(statement, used)
 
 
-_SUPERSEDE = """
-update tailrace.evaluations set status = 'superseded'
-where audience = $audience and origin = 'backfill' and status = 'committed'
-    and as_of between $first and $last
-"""
+# What was live stays on record, for the guard and for what was sent; it is no point any more.
+_SET_ASIDE = (
+    """
+    update tailrace.evaluations set status = 'superseded'
+    where audience = $audience and origin = 'backfill' and status = 'committed'
+        and as_of between $first and $last
+    """,
+    """
+    update tailrace.evaluations set replaced_at = $now
+    where audience = $audience and origin = 'live' and status = 'committed'
+        and as_of between $first and $last
+    """,
+)
 
 _INSERT = """
 insert into tailrace.evaluations by name

@@ -77,7 +77,7 @@ def evaluate(
             history = read_history(warehouse, audience.key)
             last = history.last if history else None
             _check_forward(warehouse, audience, last, instant)
-            _check_columns(warehouse, audience)
+            check_columns(warehouse, audience, audience.model.relation)
             events = builds.get(project.events.name)
             with warehouse.transaction():
                 draft = _draft(warehouse, project, audience, history, instant, events, clock)
@@ -239,9 +239,14 @@ def _check_forward(
             )
 
 
-def _check_columns(warehouse: Warehouse, audience: Audience) -> None:
+def check_columns(warehouse: Warehouse, audience: Audience, relation: str) -> None:
+    """Refuse a relation of an audience without user_id.
+
+    Raises:
+        DataError: lists the columns it has.
+    """
     file = audience.model.file
-    columns = [row[0] for row in warehouse.rows(f"describe {audience.model.relation}")]
+    columns = [row[0] for row in warehouse.rows(f"describe {relation}")]
     if "user_id" not in columns:
         raise DataError(
             f"{file}: an audience needs a column user_id, one row per member; "

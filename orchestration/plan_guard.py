@@ -147,7 +147,7 @@ def _gone(facts: Facts, limits: Limits) -> list[Reason]:
 
 
 def _updates(facts: Facts, limits: Limits) -> list[Reason]:
-    if facts.usual is None or facts.sends == "membership":
+    if facts.usual is None:
         return []
     most = max(limits.updates_minimum, limits.updates_factor * facts.usual)
     if facts.updates <= most:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from destinations.base import Kind
-from orchestration.desired.columns import mapped_traits, mapping_of
+from orchestration.desired.columns import mapped_members, mapped_traits, mapping_of
 from orchestration.desired.membership import TOLD, repeats_are_events
 from orchestration.desired.scope import Mode, Scope
 from orchestration.plan_guard import Facts, Limits
@@ -56,16 +56,21 @@ def put_unapproved(scope: Scope, now: datetime) -> None:
 
 def put_fields(scope: Scope) -> None:
     """Leave `tailrace_fields`: how many profiles have nothing, or zero, in each mapped field."""
+    options, relations = scope.sync.options, scope.relations
     fields: dict[str, Column] = {}
+    whose = f"{relations.traits} as t"
     ((ops,),) = scope.warehouse.rows("select count(*) from tailrace_ops")
-    if scope.sync.options.sends == "traits" and ops:
+    if options.sends == "traits" and ops:
         fields = mapped_traits(scope, "t")
+    elif options.send_updates and ops:
+        fields = mapped_members(scope)
+        whose = f"{relations.model} as a left join {whose} on a.user_id = t.user_id"
     counts = [f"count(*) filter ({_is_empty(column)})" for column in fields.values()]
     names = [text(name) for name in fields]
     scope.warehouse.execute(
         "create or replace temp table tailrace_fields as "
         f"with counted as (select count(*) as total, [{', '.join(counts)}]::bigint[] as empties "
-        f"from {scope.relations.traits} as t) "
+        f"from {whose}) "
         f'select unnest([{", ".join(names)}]::varchar[]) as field, total as "rows", '
         "unnest(empties) as empty from counted"
     )

@@ -17,8 +17,8 @@ from orchestration.project import Audience, Project
 from orchestration.sql.names import instant
 from orchestration.warehouse import Connect
 
-SENTINEL = "timestamp '1970-01-01 00:00:00'"
-"""What the project's as_of() macro renders when dbt only compiles."""
+SENTINEL = "timestamp '1970-01-01 00:00:00.271828'"
+"""What the project's as_of() macro renders when dbt only compiles: nobody else writes it."""
 PERSONAL = ("email", "phone")
 SAMPLE_ROWS = 10
 

@@ -11,5 +11,5 @@
             ~ " --event-time-end '2026-01-31 00:00:00' (UTC)"
         ) -%}
     {%- endif -%}
-    timestamp '{{ instant or "1970-01-01 00:00:00" }}'
+    timestamp '{{ instant or "1970-01-01 00:00:00.271828" }}'
 {%- endmacro -%}

@@ -50,6 +50,17 @@ def mapped_traits(scope: Scope, alias: str) -> dict[str, Column]:
     return _mapped(scope, {name: f"{alias}.{ident(name)}" for name in types}, types)
 
 
+def mapped_members(scope: Scope) -> dict[str, Column]:
+    """Return the mapped fields of members: `a` is the audience's row, `t` the traits."""
+    relations = scope.relations
+    types = {**relations.traits_columns, **relations.model_columns}
+    sql = {name: f"t.{ident(name)}" for name in relations.traits_columns}
+    for name in relations.model_columns:
+        member = f"a.{ident(name)}"
+        sql[name] = f"coalesce({member}, {sql[name]})" if name in sql else member
+    return _mapped(scope, sql, types)
+
+
 def mapping_of(scope: Scope) -> str:
     """Return what tells one mapping from another; the order of fields does not matter."""
     fields = {name: field.model_dump() for name, field in scope.sync.options.fields.items()}

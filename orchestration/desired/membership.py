@@ -161,11 +161,17 @@ def _merge_of(scope: Scope, user_id: str) -> str:
 
 
 def left_at(scope: Scope) -> str:
-    """Return the SELECT of when each profile that is out was left by the last of its users."""
-    ended = (
-        "select user_id, max(exited_at) as exited_at from tailrace.membership_intervals "
-        f"where audience = {_audience(scope)} and exited_at is not null group by user_id"
-    )
+    """Return the SELECT of when each profile that is out was left by the last of its users.
+
+    By the deltas: only live answers have any, whatever a backfill says of those days.
+    """
+    ended = f"""
+    select d.user_id, max(d.as_of) as exited_at
+    from tailrace.deltas as d
+    inner join tailrace.evaluations as v on d.evaluation_id = v.evaluation_id
+    where d.audience = {_audience(scope)} and d.change = 'exited' and v.status = 'committed'
+    group by d.user_id
+"""
     shared = f"""
     union all
     select {key_of(scope, "x.user_id")} as dest_key, x.exited_at

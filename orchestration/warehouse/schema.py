@@ -62,6 +62,7 @@ _ADDED = """
 alter table tailrace.evaluations add column if not exists rules json;
 alter table tailrace.evaluations add column if not exists excused_entered bigint;
 alter table tailrace.evaluations add column if not exists excused_exited bigint;
+alter table tailrace.evaluations add column if not exists replaced_at timestamp;
 alter table tailrace.plans add column if not exists mode varchar;
 alter table tailrace.plans add column if not exists rules json;
 alter table tailrace.plans add column if not exists approved_at timestamp;

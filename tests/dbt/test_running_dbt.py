@@ -109,7 +109,7 @@ def test_compiling_needs_no_as_of(built: DbtRun, paths: DbtPaths) -> None:
     compiled = (
         paths.artifacts / "compiled/tailrace/models/audiences/order_completed_last_30days.sql"
     )
-    assert "timestamp '1970-01-01 00:00:00'" in compiled.read_text()
+    assert "timestamp '1970-01-01 00:00:00.271828'" in compiled.read_text()
 
 
 def test_a_warehouse_in_use_names_the_process(raw: Raw, paths: DbtPaths) -> None:

@@ -363,3 +363,40 @@ def test_events_of_another_instant_say_nothing(lapsed: World) -> None:
     lapsed.users({"m": {}}, at)
     lapsed.members("lapsed", set(HUNDRED[1:]), at)
     assert lapsed.evaluate("lapsed").status == "committed"
+
+
+def test_who_left_is_seen_at_the_same_instant_too(lapsed: World) -> None:
+    at = lapsed.step()
+    for members in ({"m1", "m2"}, {"m1"}):
+        lapsed.relation("user_traits", "select * from analytics.user_traits", at)
+        lapsed.members("lapsed", members, at)
+        found = lapsed.evaluate("lapsed")
+        assert (found.status, inside(lapsed)) == ("committed", members)
+
+
+def test_the_same_answer_an_hour_later_is_another_hold(lapsed: World) -> None:
+    point(lapsed, HUNDRED)
+    first = point(lapsed, HUNDRED[:50])
+    second = point(lapsed, HUNDRED[:50], hours=1)
+    assert first.evaluation_id != second.evaluation_id
+    assert lapsed.rows("select status, count(*) from tailrace.evaluations group by all order by 1") == [
+        ("committed", 1), ("held", 1), ("superseded", 1),
+    ]  # fmt: skip
+
+
+def test_the_same_answer_for_another_reason_is_another_hold(lapsed: World) -> None:
+    point(lapsed, HUNDRED)
+    first = point(lapsed, HUNDRED[:50])
+    lapsed.audience("lapsed", min_members="60%")
+    second = lapsed.evaluate("lapsed")
+    assert (rules(lapsed, first), rules(lapsed, second)) == ('["exits"]', '["empty"]')
+
+
+def test_an_approval_of_exits_does_not_excuse_a_loss_of_users(lapsed: World) -> None:
+    lapsed.users({f"u{n}": {} for n in range(100)}, lapsed.clock.now())
+    point(lapsed, HUNDRED)
+    lapsed.users({f"u{n}": {} for n in range(90)}, lapsed.clock.now())
+    let_through(lapsed, point(lapsed, HUNDRED[:60]))
+    lapsed.users({f"u{n}": {} for n in range(79)}, lapsed.clock.now())
+    held = point(lapsed, HUNDRED[:59])
+    assert "21% fewer than the 100" in held.reasons[0]

@@ -277,6 +277,7 @@ def test_what_is_no_text_is_not_hashed(shared: DuckDBWarehouse) -> None:
         *(
             (name, True)
             for name in (
+                "phoneNumber", "emailAddress", "userEmail", "firstName", "phone1", "email2",
                 "email", "Email", "work_email", "email_address", "phone", "phone_number", "mobile",
                 "user_id", "userId", "first_name", "last_name", "full_name", "name", "Name",
                 "address", "street_address", "ip_address", "postal_code", "date_of_birth_dob",
@@ -288,6 +289,7 @@ def test_what_is_no_text_is_not_hashed(shared: DuckDBWarehouse) -> None:
             for name in (
                 "plan", "feature_name", "plan_name", "score", "country", "time_zone", "ship_at",
                 "last_session_at", "sessions_30d", "paid", "zipper", "named", "renamed_at",
+                "planName", "lastSessionAt", "plan2",
             )
         ),
         ({"column": "email", "pii": "none"}, False),

@@ -129,6 +129,15 @@ def test_nothing_names_them_afterwards_and_counts_stay(lived: World) -> None:
     ) == [("forgotten", "forgotten", None, None)]
 
 
+def test_of_a_profile_only_its_last_version_stays(lived: World) -> None:
+    forgotten(lived)
+    columns = [row[0] for row in lived.rows("describe tailrace.acked")]
+    stays = {"sync", "dest_key", "user_id", "version_issued", "version_acked"}
+    for row in lived.rows("select * from tailrace.acked where starts_with(dest_key, 'forgotten:')"):
+        known = {name for name, value in zip(columns, row, strict=True) if value is not None}
+        assert known == stays
+
+
 def test_they_are_suppressed_for_good_even_if_raw_rows_stay(lived: World) -> None:
     forgotten(lived)
     assert is_suppressed(lived, "zoe")

@@ -115,6 +115,24 @@ def test_each_rule_at_its_edge(
     assert held(**at) == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"entered": 1, "day_exits": Window(1000, 900, users=500)},  # nobody leaves now
+        {"exited": 1, "day_enters": Window(1000, 2000, users=1500)},  # nobody enters now
+        {"entered": 1500, "members": 2500, "before": 1500,
+         "day_enters": Window(1000, 1000, users=2500, days=3.0)},
+    ],
+)  # fmt: skip
+def test_what_a_day_adds_up_to_is_not_held(changes: dict[str, object]) -> None:
+    assert held(**changes) == []
+
+
+def test_a_limit_of_a_share_is_rounded_as_people_do() -> None:
+    limits = GuardLimits.model_validate({"min_members": "29%", "max_exits": "100%"})
+    assert [reason.rule for reason in held(limits, **moved(100, 29))] == ["empty"]
+
+
 def test_a_weekly_run_is_not_held_for_a_weeks_change() -> None:
     week: dict[str, object] = {"exit_days": 7.0, "enter_days": 7.0, "base_days": 7.0}
     assert held(**week, exited=790, members=210, entered=500, base=1100) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestration.history import members_at, points
@@ -104,6 +104,11 @@ def test_any_order_and_any_pieces(
         answers |= days
         assert stays(world, key) == runs(answers)
     with world.connect() as warehouse:
+        assert not warehouse.rows(
+            "select 1 from tailrace.membership_intervals where audience = ? and evaluation_id not in "
+            "(select evaluation_id from tailrace.evaluations where status = 'committed')",
+            [key],
+        )
         for day, expected in answers.items():
             assert members_at(warehouse, key, T0 + day * DAY) == sorted(expected)
         told = {str(point["as_of"]): point for point in points(warehouse, key)}
@@ -117,7 +122,11 @@ def test_any_order_and_any_pieces(
         before = expected
 
 
+NONE, ADA = [frozenset[str]()] * (DAYS + 1), [frozenset(["ada"])] * (DAYS + 1)
+
+
 @settings(max_examples=8, deadline=None)
+@example(NONE, ADA, [[3, 3], [2, 2]])
 @given(memberships, memberships, pieces)
 def test_live_points_are_replaced_by_the_days_around_them(
     world: World,
@@ -132,10 +141,32 @@ def test_live_points_are_replaced_by_the_days_around_them(
     for first, last in chosen:
         days = {day: members[day] for day in range(first, last + 1)}
         fill(world, key, days)
+        with world.connect() as warehouse:
+            assert len(points(warehouse, key)) == len(
+                {d for d in answers if not first - 1 < d <= last} | days.keys()
+            )
         answers = {d: a for d, a in answers.items() if not first - 1 < d <= last} | days
         assert stays(world, key) == runs(answers)
     opened = {row[0] for row in stays(world, key) if row[2] is None}
     assert opened == said[DAYS], "where the audience stands is not touched"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_live_is_a_stay_that_a_live_point_is_in(world: World, first: bool) -> None:
+    """Whether the days in between were filled in before or after it."""
+    key = world.audience(next(audiences)).key
+    ada = frozenset(["ada"])
+    fill(world, key, {1: ada, 2: ada} if first else {1: ada})
+    if first:
+        fill(world, key, {3: frozenset()})
+    live(world, key, 5, ada)
+    if not first:
+        fill(world, key, {2: ada, 3: frozenset()})
+    assert world.rows(
+        "select origin, entered_at from tailrace.membership_intervals where audience = ? "
+        "order by entered_at",
+        [key],
+    ) == [("backfill", naive_utc(T0 + DAY)), ("live", naive_utc(T0 + 5 * DAY))]
 
 
 def test_live_answers_begin_from_nothing(world: World) -> None:

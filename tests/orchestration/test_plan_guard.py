@@ -105,3 +105,9 @@ def test_a_destination_has_its_own_cap() -> None:
 def test_nothing_approved_is_counted_twice() -> None:
     """Only what a plan adds is held for the day: without it there is nothing to hold."""
     assert rules(replace(MEMBERS, counted=0, of_the_day=1_000_000)) == []
+
+
+def test_a_mapped_column_of_members_has_its_usual_too() -> None:
+    facts = replace(MEMBERS, usual=1_000.0, updates=3_001)
+    assert [rule for rule, _ in reasons_to_hold(facts, Limits())] == ["updates"]
+    assert reasons_to_hold(replace(facts, updates=3_000), Limits()) == []

@@ -63,6 +63,16 @@ def test_a_trait_that_is_zeroed_is_held(points: World) -> None:
     assert points.run("points").status == "done", "what was approved is where counting begins"
 
 
+def test_a_column_of_members_that_is_zeroed_is_held(world: World) -> None:
+    world.audience("lapsed")
+    options = {"as": "identify", "send_updates": True, "fields": {"points": "score"}}
+    world.sync("said", audience="lapsed", sends="membership", **options)
+    for score, status in ((1.0, "done"), (2.0, "done"), (0.0, "held")):
+        day(world, {key: {"score": score} for key in MANY}, lapsed=set(MANY))
+        assert world.run("said").status == status
+    held(world, "said", "field points would be null or zero for 100%", "0%")
+
+
 def test_a_trait_that_bleeds_within_a_day_is_held(points: World) -> None:
     """Each step is 10 points; the second is 20 within the day."""
     for zeroed, status in ((4, "done"), (7, "done"), (12, "held")):

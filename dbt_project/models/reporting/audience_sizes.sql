@@ -12,7 +12,7 @@ ranked as (
             partition by audience, as_of order by evaluated_at desc, evaluation_id desc
         ) as recency
     from evaluations
-    where status = 'committed'
+    where status = 'committed' and replaced_at is null
 )
 
 select
