@@ -173,6 +173,12 @@ def _evaluate(
         )
     traits = {step.name: step.relation for step in chain}.get(project.traits.name)
     ((base,),) = warehouse.rows(f"select count(*) from {traits}" if traits else "select null")
+    if base == 0:
+        raise ConfigError(
+            f"{project.traits.name} has nobody as of {as_of:%Y-%m-%d %H:%M:%S}: there is nothing "
+            "to answer from; begin later",
+            key="--from",
+        )
     barred = suppressed(warehouse, "cast(user_id as varchar)")
     members = f"select cast(user_id as varchar) as user_id from {relation} where not {barred}"
     add_point(warehouse, evaluation_id, as_of, members, candidates=candidates, base=base)

@@ -127,7 +127,7 @@ def _planned(
         plan = with_exact_cost(scope, plan)
     plan = store_plan(warehouse, sync, plan, engine.clock.now())
     set_state_value(warehouse, "", f"as_of/{sync.key}", plan.as_of.isoformat())
-    run.skipped, run.silent = plan.skipped, plan.silent
+    run.skipped, run.silent, run.unsendable = plan.skipped, plan.silent, plan.unsendable
     if plan.verdict == "held":
         run.status, run.plan_id, run.reasons = "held", plan.plan_id, list(plan.reasons)
         run.held_exits = plan.counts.get("exit", 0) + plan.counts.get("delete", 0)

@@ -85,6 +85,7 @@ def would_forget(engine: Engine, who: str, *, by_email: bool) -> Forgetting:
     _check(who, by_email)
     with engine.connect() as warehouse:
         person = find(warehouse, engine.project, who, by_email=by_email)
+        _check_known(person, who, by_email)
         return _plan(engine, warehouse, person, secrets=False)
 
 
@@ -101,7 +102,10 @@ def forget(engine: Engine, who: str, *, by_email: bool) -> Forgetting:
     """
     _check(who, by_email)
     with engine.connect() as warehouse:
-        _suppress(engine, warehouse, find(warehouse, engine.project, who, by_email=by_email))
+        person = find(warehouse, engine.project, who, by_email=by_email)
+        _check_known(person, who, by_email)
+        _plan(engine, warehouse, person, secrets=True)  # what is not set up is said before
+        _suppress(engine, warehouse, person)
         names = _locks(engine, warehouse)
     with ExitStack() as held:
         with engine.connect() as warehouse:
@@ -128,6 +132,14 @@ def _check(who: str, by_email: bool) -> None:
         raise ConfigError("is empty", key="USER")
     if by_email and "@" not in who:
         raise ConfigError("this is no e-mail address; without --email it is a user id", key="USER")
+
+
+def _check_known(person: Person, who: str, by_email: bool) -> None:
+    """Refuse an address that was given as a user id: half of the person would be forgotten."""
+    if "@" in who and not by_email and not person.is_known:
+        raise ConfigError(
+            "no user has this id, and it looks like an address: add --email", key="USER"
+        )
 
 
 def _suppress(engine: Engine, warehouse: Warehouse, person: Person) -> None:
@@ -161,8 +173,9 @@ def _deleter(engine: Engine, account: str, *, secrets: bool = True) -> Destinati
     sync = _carrier(engine, account)
     if sync is None or account not in engine.accounts:
         return None
-    destination = engine.destination(sync, secrets=secrets)
-    return destination if Kind.DELETE in destination.endpoints else None
+    if Kind.DELETE not in engine.destination(sync, secrets=False).endpoints:
+        return None
+    return engine.destination(sync, secrets=secrets)
 
 
 def _locks(engine: Engine, warehouse: Warehouse) -> list[str]:

@@ -23,11 +23,15 @@ PREFIX = "forget/"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody's ids and addresses, and how many of the addresses belong to others as well."""
+    """Somebody's ids and addresses, and how many of the addresses belong to others as well.
+
+    `is_known`: whether a model or a table of ours has a user of these ids.
+    """
 
     users: tuple[str, ...]
     keys: tuple[str, ...]
     shared: int
+    is_known: bool
 
 
 def find(warehouse: Warehouse, project: Project, who: str, *, by_email: bool) -> Person:
@@ -48,6 +52,7 @@ def find(warehouse: Warehouse, project: Project, who: str, *, by_email: bool) ->
         tuple(user for (user,) in warehouse.rows("select user_id from tailrace_who order by 1")),
         tuple(key for (key,) in warehouse.rows("select dest_key from tailrace_keys order by 1")),
         int(shared),
+        _is_known(warehouse, project.traits.relation),
     )
 
 
@@ -56,20 +61,32 @@ def _owners(warehouse: Warehouse, project: Project) -> str:
     known = [
         f"select user_id, lower(trim(email)) as dest_key from {model.relation}"
         for model in (project.traits, project.emails)
-        if model and _has_email(warehouse, model.relation)
+        if model and _has(warehouse, model.relation, "email")
     ]
     nobody = "select '' as user_id, '' as dest_key where false"
     return " union ".join(known) or nobody
 
 
-def _has_email(warehouse: Warehouse, relation: str) -> bool:
+def _has(warehouse: Warehouse, relation: str, column: str) -> bool:
     schema, name = (part.strip('"') for part in relation.split("."))
     found = warehouse.rows(
         "select 1 from information_schema.columns "
-        "where table_schema = ? and table_name = ? and column_name = 'email'",
-        [schema, name],
+        "where table_schema = ? and table_name = ? and column_name = ?",
+        [schema, name, column],
     )
     return bool(found)
+
+
+def _is_known(warehouse: Warehouse, traits: str) -> bool:
+    relations = ["tailrace.deltas", "tailrace.acked", "tailrace.plan_ops"]
+    relations += [traits] if _has(warehouse, traits, "user_id") else []
+    return any(
+        warehouse.rows(
+            f"select 1 from {relation} "
+            "where cast(user_id as varchar) in (select user_id from tailrace_who) limit 1"
+        )
+        for relation in relations
+    )
 
 
 _NO_MERGES = "select '' as merged_user_id, '' as user_id where false"

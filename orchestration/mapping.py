@@ -87,6 +87,8 @@ def sendable(engine_type: str) -> Type:
     Raises:
         ConfigError: it cannot be sent.
     """
+    if engine_type.strip('"').upper() == "NULL":
+        raise ConfigError("is null for everybody; give it a type: cast(null as varchar)")
     try:
         return column_type(engine_type, "")
     except ConfigError as error:

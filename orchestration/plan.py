@@ -17,6 +17,7 @@ class Plan:
         verdict: empty, held (see `reasons`), ready, or resume (an earlier plan goes first).
         rules: the key of each reason.
         silent: ops acknowledged without a call: a change of address, an exit without an event.
+        unsendable: rows with a value that cannot be sent: they are rejects.
         unapproved: ops that nobody has approved in so many words; the guard counts these.
         calls, bytes: requests and their bodies, exact where `is_exact`, else estimated.
     """
@@ -32,6 +33,7 @@ class Plan:
     rules: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     silent: int = 0
+    unsendable: int = 0
     unapproved: int = 0
     skipped: int = 0
     no_consent: int = 0
@@ -61,6 +63,7 @@ class Plan:
             **{op: self.counts.get(op, 0) for op in OPS},
             "silent": self.silent,
             "skipped": self.skipped,
+            "unsendable": self.unsendable,
             "no_consent": self.no_consent,
             "suppressed": self.suppressed,
             "gone": self.gone,

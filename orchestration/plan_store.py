@@ -210,7 +210,7 @@ def _record_unsendable(warehouse: Warehouse, sync: Sync, now: datetime) -> None:
         "insert into tailrace.rejects by name "
         "select $sync as sync, dest_key, op_id, cast(null as varchar) as plan_id, "
         "cast(null as bigint) as seq, 'rejected' as class, 'unsendable' as code, "
-        "bad_field as field, 'the value has no JSON form' as detail, row_hash, "
+        "bad_field as field, 'no value that JSON has' as detail, row_hash, "
         "cast($now as timestamp) as rejected_at, 'open' as state from tailrace_keyed "
         "where bad_field is not null and op_id not in "
         "(select op_id from tailrace.rejects where sync = $sync and state = 'open')",

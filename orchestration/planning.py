@@ -46,6 +46,7 @@ def make_plan(scope: Scope, *, limits: Limits, now: datetime) -> Plan:
     ((silent,),) = scope.warehouse.rows("select count(*) from tailrace_keyed where kind is null")
     if scope.mode is Mode.NONE:
         ((silent,),) = scope.warehouse.rows("select count(*) from tailrace_rebased")
+    unsendable = _count(scope, "tailrace_keyed where bad_field is not null")
     put_unapproved(scope, now)
     put_fields(scope)
     facts = gather(scope, began, limits)
@@ -59,6 +60,7 @@ def make_plan(scope: Scope, *, limits: Limits, now: datetime) -> Plan:
         rules=tuple(rule for rule, _ in found),
         counts=counts,
         silent=silent,
+        unsendable=unsendable,
         unapproved=facts.counted,
         calls=cost.calls,
         bytes=cost.bytes,

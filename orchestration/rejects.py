@@ -71,7 +71,11 @@ def _todo(
     if state == "retry":
         todo, again = "the next run sends it again", None
     elif code == "unsendable":
-        todo, again = "the value has no JSON form: correct it in the model", None
+        again = None
+        todo = (
+            "correct it in the model, or the field's `sql:`: it fails for these rows, or gives "
+            "what JSON does not have (NaN, infinity, a year beyond 9999)"
+        )
     elif class_ != "later":
         todo = "correct the data; or, once the destination would take it as it is:"
     elif until > naive_utc(now):

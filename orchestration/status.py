@@ -164,6 +164,8 @@ def _sync(
         waits_for = f"approval of evaluation {evaluation} of its audience"
     elif not held and state in ("ready", "delivering"):
         waits_for = f"the next run, which goes on with plan {plan_id}"
+    elif not held and ran == "held":
+        waits_for, said = "the next run: what the last one was held for is settled", None
     elif not held and again:
         waits_for = f"the next run, which sends {again:,} refused again"
     return {
@@ -193,7 +195,8 @@ def _orphan(key: str, what: str, found: Mapping[str, By]) -> dict[str, Any]:
         "acked": found["acked"].get(key, (0,))[0],
         "last_run": ran,
         "ended_at": _iso(ended_at),
-        "waits_for": f"`tailrace adopt {key} NEW` moves it, `tailrace retire {key}` ends it",
+        "waits_for": f"`tailrace adopt {key} NEW` moves it, "
+        f"`tailrace retire {key} --leave` ends it",
     }
 
 

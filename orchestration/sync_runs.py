@@ -29,6 +29,7 @@ class SyncRun:
     delivered: int = 0
     rejected: int = 0
     skipped: int = 0
+    unsendable: int = 0
     silent: int = 0
     retried: int = 0
     throttled_s: float = 0.0

@@ -81,8 +81,8 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console as wide as the terminal, or wide enough for a log."""
     from rich.console import Console
 
-    wide = Console(stderr=stderr)
-    return wide if wide.is_terminal else Console(stderr=stderr, width=120)
+    wide = Console(stderr=stderr, emoji=False)
+    return wide if wide.is_terminal else Console(stderr=stderr, emoji=False, width=120)
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:

@@ -110,6 +110,12 @@ def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
         if run.status == "held" and run.plan_id:
             out.print(f"  see it: tailrace plan {run.sync}", highlight=False)
             _approve(out, run.plan_id, run.held_exits)
+        if run.unsendable:
+            out.print(
+                f"  [yellow]{run.sync}[/]: {run.unsendable:,} rows have a value that cannot be "
+                f"sent; `tailrace rejects {run.sync}` says which",
+                highlight=False,
+            )
         for name, count in run.warnings.items():
             out.print(f"  [yellow]{run.sync}[/]: {name} ({count:,})", highlight=False)
 
@@ -145,6 +151,7 @@ def _left_out(out: Console, plan: Plan) -> None:
     """Say who is not sent, and why."""
     counts = {
         "users without a usable identifier": plan.skipped,
+        "rows with a value that cannot be sent": plan.unsendable,
         "without consent": plan.no_consent,
         "suppressed": plan.suppressed,
         "profiles whose user is gone": plan.gone,

@@ -13,7 +13,7 @@ from orchestration.desired.scope import Scope
 from orchestration.fields import field_column
 from orchestration.sql.names import ident, text
 from orchestration.sql.payloads import fields_hash, first_unsendable, json_object, payload
-from orchestration.sql.scalars import Column, Type, column_type
+from orchestration.sql.scalars import Column, Type, column_type, unsendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def rendered_membership(scope: Scope, known: str) -> Rendered:
         fields["audience_key"] = Column(text(audience.key), Type.STRING)
         fields["audience_name"] = Column(text(audience.name), Type.STRING)
     fields[audience.key] = Column("(c.op <> 'exit')", Type.BOOLEAN)
-    fields |= _mapped(scope, {name: _member_column(scope, name) for name in types}, types)
+    mapped = _mapped(scope, {name: _member_column(scope, name) for name in types}, types)
+    fields |= {name: _spared(column) for name, column in mapped.items()}
     updates = scope.sync.options.send_updates and scope.spec.null_clears
     event = _event(scope) if scope.kind is Kind.TRACK else None
     inside = "c.op <> 'exit'"
@@ -123,6 +124,16 @@ def _rendered(
         scope.spec, dest_key, json_object(fields, scope.spec, nulls=written), event=event
     )
     return Rendered(digest, first_unsendable(fields), body)
+
+
+def _spared(column: Column) -> Column:
+    """Leave a value that cannot be sent out of an exit: who left must hear of it all the same."""
+    wrong = unsendable(column)
+    if wrong is None:
+        return column
+    sql = f"case when c.op <> 'exit' or not coalesce({wrong}, false) then {column.sql} end"
+    failed = f"(c.op <> 'exit' and {column.failed})" if column.failed else None
+    return Column(sql, column.type, failed)
 
 
 def _event(scope: Scope) -> Column:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from destinations.base import Kind
 from destinations.errors import ConfigError
 from orchestration.desired.addresses import users
-from orchestration.desired.columns import delete_payload, mapped_traits, rendered_traits
+from orchestration.desired.columns import (
+    delete_payload,
+    mapped_traits,
+    mapping_of,
+    rendered_traits,
+)
 from orchestration.desired.scope import Mode, Scope, known_columns
+from orchestration.sql.names import text
 from orchestration.sql.scalars import quick_hash, stale_format
 
 
@@ -15,13 +21,14 @@ def suspects(scope: Scope) -> str:
 
     A quick hash by the engine leaves out those that have not changed; it is no more than that,
     since another version of the engine may hash otherwise. What is under way or in doubt has no
-    quick hash. A row without dest_key is a user without an address.
+    quick hash. The mapping is part of it, since a field renamed has the value it had. A row
+    without dest_key is a user without an address.
     """
-    values = ", ".join(column.sql for column in mapped_traits(scope, "u").values())
+    values = [column.sql for column in mapped_traits(scope, "u").values()]
     differs = "true" if _again(scope) else "w.quick is distinct from k.quick"
     return f"""
 with w as (
-    select u.user_id, u.tailrace_key, {quick_hash(values)} as quick
+    select u.user_id, u.tailrace_key, {quick_hash([*values, text(mapping_of(scope))])} as quick
     from ({users(scope)}) as u
 ),
 known as (

@@ -193,13 +193,13 @@ def stale_format(hash_sql: str) -> str:
     return f"coalesce(not starts_with({hash_sql}, '{HASH_FORMAT}:'), false)"
 
 
-def quick_hash(values: str) -> str:
+def quick_hash(values: Iterable[str]) -> str:
     """Return a hash of the engine's own over a list of values: fast, and not for ever.
 
     Equal values give equal hashes within one version of the engine; a change of one value always
     changes it. Never compared across engines, never sent.
     """
-    return f"hash({values})"
+    return f"hash({', '.join(values)})"
 
 
 def uuid_of(*parts: str) -> str:

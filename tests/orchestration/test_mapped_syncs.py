@@ -89,3 +89,48 @@ def test_an_expression_over_an_audience_and_its_traits(world: World) -> None:
     assert world.run("sync").delivered == 1
     found = world.fields("ada@example.com")
     assert (found["vips"], found["both"], found["named"]) == (True, 42.0, "nobody")
+
+
+def test_a_field_by_another_name_is_sent_under_it(world: World) -> None:
+    """The values are what they were; only the mapping is not."""
+    more = {"sql": "score + 1"}
+    world.sync("traits", sends="traits", fields={"a": "score", "b": more})
+    world.users({user: {"score": 1.0} for user in ("ada", "bob")}, at=T0)
+    world.run("traits")
+    for fields in ({"a": "score", "c": more}, {"a": more, "c": "score"}):
+        world.sync("traits", sends="traits", fields=fields)
+        assert world.plan("traits").counts == {"update": 2}, fields
+        assert world.run("traits").delivered == 2
+        assert world.plan("traits").verdict == "empty"
+    found = world.fields("ada@example.com")
+    assert (found["a"], found["c"]) == (2.0, 1.0)
+    masked = {"a": {**more, "pii": "other"}, "c": "score"}
+    world.sync("traits", sends="traits", fields=masked)
+    assert world.run("traits").status == "nothing", "what is masked is no change"
+
+
+def test_rows_that_cannot_be_sent_are_said(world: World) -> None:
+    odd = {"inverse": {"sql": "case when score = 0 then 1 / 0 else 1.0 end"}}
+    world.sync("traits", sends="traits", fields=odd)
+    world.users({"ada": {"score": 0.0}, "bob": {"score": 1.0}}, at=T0)
+    assert world.plan("traits").unsendable == 1
+    run = world.run("traits")
+    assert (run.delivered, run.unsendable) == (1, 1)
+
+
+def test_an_exit_goes_out_without_what_is_wrong(world: World) -> None:
+    world.audience("lapsed")
+    fields = {"score": "score", "inverse": {"sql": "case when score = 0 then 1 / 0 else 1.0 end"}}
+    world.sync("told", audience="lapsed", sends="membership", fields=fields, **{"as": "track"})
+    world.users({"ada": {"score": 1.0}}, at=T0)
+    for members, score in (({"ada"}, 1.0), (set[str](), 0.0)):
+        at = world.step()
+        world.users({"ada": {"score": score}}, at)
+        world.members("lapsed", members, at)
+        world.evaluate("lapsed")
+        assert world.run("told").delivered == 1
+    _, left = world.profile("ada@example.com")["events"]
+    assert left["eventName"] == "Audience Exited"
+    assert "inverse" not in left["dataFields"]
+    assert left["dataFields"]["score"] == 0.0
+    assert world.rows("select count(*) from tailrace.rejects") == [(0,)]

@@ -12,6 +12,7 @@ import pytest
 from destinations.base import Response
 from destinations.errors import ConfigError
 from orchestration.activate import check_accounts, run_syncs
+from orchestration.approvals import approve
 from orchestration.rejects import open_rejects
 from orchestration.retrying import retry
 from orchestration.status import status
@@ -164,6 +165,19 @@ def test_a_model_that_failed_is_what_its_audience_waits_for(lapsed: World) -> No
     assert audience["status"] == "committed"
 
 
+def test_what_was_approved_waits_for_the_next_run_only(lapsed: World) -> None:
+    at = lapsed.step()
+    lapsed.users(MANY, at)
+    lapsed.members("lapsed", set(), at)
+    held = lapsed.evaluate("lapsed")
+    assert lapsed.run("told").status == "held"
+    with lapsed.connect() as warehouse:
+        approve(warehouse, str(held.evaluation_id), expect_exits=20, by="me", now=at)
+    sync = of(lapsed, "sync", "told")
+    assert sync["waits_for"] == "the next run: what the last one was held for is settled"
+    assert sync["reason"] is None
+
+
 def test_a_sync_that_the_project_lost_is_an_orphan(lapsed: World) -> None:
     lapsed.syncs["renamed"] = replace(lapsed.syncs.pop("told"), key="renamed")
     (orphan,) = read(lapsed)["orphans"]
@@ -220,7 +234,7 @@ def test_rejects_say_since_when_and_what_to_do(world: World) -> None:
     assert (bad["code"], bad["count"], bad["state"]) == ("BadParams", 1, "open")
     assert bad["first_at"] == bad["last_at"] == "2026-03-01T12:00:00Z"
     assert bad["command"] == "tailrace retry traits --code BadParams"
-    assert "no JSON form" in unsendable["todo"]
+    assert "what JSON does not have" in unsendable["todo"]
     assert "example.com" not in str(bad)
     assert "a" not in bad["users"]
 
