@@ -78,7 +78,5 @@ def test_what_the_new_name_waited_for_can_no_longer_be_approved(points: World) -
         "select count(*) from tailrace.plans where sync = 'new' and status = 'held'"
     ) == [(0,)]
     with points.connect() as warehouse, pytest.raises(ConfigError, match="superseded"):
-        approve(
-            warehouse, str(run.plan_id), expect_exits=None, by="me", now=points.clock.now()
-        )  # fmt: skip
+        approve(warehouse, str(run.plan_id), expect_exits=None, by="me", now=points.clock.now())
     assert points.run("new").calls == 0

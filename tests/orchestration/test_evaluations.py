@@ -390,13 +390,3 @@ def test_the_same_answer_for_another_reason_is_another_hold(lapsed: World) -> No
     lapsed.audience("lapsed", min_members="60%")
     second = lapsed.evaluate("lapsed")
     assert (rules(lapsed, first), rules(lapsed, second)) == ('["exits"]', '["empty"]')
-
-
-def test_an_approval_of_exits_does_not_excuse_a_loss_of_users(lapsed: World) -> None:
-    lapsed.users({f"u{n}": {} for n in range(100)}, lapsed.clock.now())
-    point(lapsed, HUNDRED)
-    lapsed.users({f"u{n}": {} for n in range(90)}, lapsed.clock.now())
-    let_through(lapsed, point(lapsed, HUNDRED[:60]))
-    lapsed.users({f"u{n}": {} for n in range(79)}, lapsed.clock.now())
-    held = point(lapsed, HUNDRED[:59])
-    assert "21% fewer than the 100" in held.reasons[0]

@@ -199,7 +199,6 @@ def test_every_id_and_address_of_a_person_goes(
     real = World.engine
 
     def engine(world: World) -> Any:
-        from dataclasses import replace
 
         made = real(world)
         emails = Model("user_emails", "analytics.user_emails", (), "e.yml")
@@ -381,29 +380,3 @@ def test_the_state_directory_holds_nothing_personal(lived: World) -> None:
     files = [path for path in Path(lived.folder / "state").iterdir() if path.is_file()]
     assert files
     assert not any(b"zoe" in path.read_bytes() for path in files)
-
-
-def test_what_is_not_set_up_is_said_before_anybody_is_suppressed(
-    lived: World, kept: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = lived.engine()
-    bare = {**engine.accounts["iterable"].settings, "api_key": ""}
-    account = replace(engine.accounts["iterable"], settings=bare)
-    with pytest.raises(ConfigError, match="is empty"):
-        forget(replace(engine, accounts={"iterable": account}), "zoe", by_email=False)
-    assert not is_suppressed(lived, "zoe")
-
-
-def test_no_secret_is_asked_for_where_nothing_can_be_deleted(lived: World) -> None:
-    engine = lived.engine()
-    bare = {**engine.accounts["iterable"].settings, "api_key": ""}
-    account = replace(engine.accounts["iterable"], settings=bare)
-    done = forget(replace(engine, accounts={"iterable": account}), "zoe", by_email=False)
-    assert (done.status, done.by_hand) == ("done", {"iterable": 1})
-
-
-def test_an_address_is_no_user_id(lived: World) -> None:
-    for run in (would_forget, forget):
-        with pytest.raises(ConfigError, match="add --email"):
-            run(lived.engine(), "zoe@example.com", by_email=False)
-    assert not is_suppressed(lived, "zoe@example.com")

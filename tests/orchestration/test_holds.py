@@ -137,3 +137,17 @@ def test_a_sync_refuses_models_that_were_not_built(held: World) -> None:
         warehouse.execute("delete from tailrace.builds")
     with pytest.raises(DataError, match="has not been built"):
         held.run("lapsed_identify")
+
+
+def test_an_approval_of_exits_does_not_excuse_a_loss_of_users(world: World) -> None:
+    world.audience("lapsed")
+    members = [f"m{n}" for n in range(100)]
+    for users, inside, status in ((100, 100, "committed"), (90, 60, "held"), (79, 59, "held")):
+        at = world.step()
+        world.users({f"u{n}": {} for n in range(users)}, at)
+        world.members("lapsed", set(members[:inside]), at)
+        evaluation = world.evaluate("lapsed")
+        assert evaluation.status == status
+        if users == 90:
+            let_through(world, evaluation, 40)
+    assert "21% fewer than the 100" in evaluation.reasons[0]
