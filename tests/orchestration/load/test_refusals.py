@@ -64,12 +64,14 @@ def test_a_flag_of_another_table(warehouse: Warehouse, clock: Clock, write: Writ
 def test_an_unreadable_time_names_column_counts_and_row_but_not_the_value(
     warehouse: Warehouse, clock: Clock, write: Write, bad: str
 ) -> None:
-    error = refused(warehouse, clock, write("e.csv", f"{GOOD}a,b,{bad}\nc,d,{bad}\n"))
+    path = write("e.csv", f"{GOOD}a,b,{bad}\nc,d,{bad}\n")
+    error = refused(warehouse, clock, path)
     assert isinstance(error, DataError)
     assert "'time'" in error.message
     assert "2 of 3 rows" in error.message
     assert "row 2" in error.message
-    assert bad == "" or bad not in error.message.replace("row 2", "")
+    said = error.message.replace(str(path), "").replace("row 2", "")
+    assert bad == "" or bad not in said
 
 
 def test_an_unreadable_arrival_or_sign_up(warehouse: Warehouse, clock: Clock, write: Write) -> None:
