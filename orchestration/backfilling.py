@@ -33,6 +33,8 @@ class Backfill:
     last: date
     evaluations: int
     seconds: float
+    empty: int = 0
+    """Days on which user_traits had nobody: before the first event there is no answer."""
     way: str = "reference"
 
     def as_dict(self) -> dict[str, object]:
@@ -42,6 +44,7 @@ class Backfill:
             "from": f"{self.first}",
             "to": f"{self.last}",
             "evaluations": self.evaluations,
+            "days_without_users": self.empty,
             "way": self.way,
             "seconds": round(self.seconds, 2),
         }
@@ -87,14 +90,15 @@ def backfill(
     with connect() as warehouse:
         _check_coverage(warehouse, audience, instants[-1], replace=replace)
     chain = compile_chain(paths, audience)
-    since = last_second(first - timedelta(days=1), zone) + SECOND
+    since, empty = last_second(first - timedelta(days=1), zone) + SECOND, 0
     for start in range(0, len(instants), DAYS_AT_ONCE):
         piece = instants[start : start + DAYS_AT_ONCE]
         with connect() as warehouse:
             begin_points(warehouse)
             make_undated(warehouse, chain)
             for done, as_of in enumerate(piece, start=start + 1):
-                _evaluate(warehouse, audience, project, chain, as_of, new_id("e", clock.now()))
+                evaluation_id = new_id("e", clock.now())
+                empty += _evaluate(warehouse, audience, project, chain, as_of, evaluation_id)
                 if progress:
                     progress(done, len(instants))
             with (
@@ -105,7 +109,7 @@ def backfill(
                 store_points(warehouse, audience, since, piece[-1], clock.now())
         since = piece[-1] + SECOND
     seconds = clock.monotonic() - started
-    return Backfill(audience.key, first, last, len(instants), seconds)
+    return Backfill(audience.key, first, last, len(instants), seconds, empty)
 
 
 def _instants(first: date, last: date, instants: list[datetime], now: datetime) -> list[datetime]:
@@ -153,8 +157,8 @@ def _evaluate(
     chain: tuple[Step, ...],
     as_of: datetime,
     evaluation_id: str,
-) -> None:
-    """Work out one day and set its members aside."""
+) -> bool:
+    """Work out one day and set its members aside; returns whether nobody was there at all."""
     relation = make_at(warehouse, chain, as_of)
     check_columns(warehouse, audience, relation)
     ((candidates, users, nameless),) = warehouse.rows(
@@ -173,12 +177,7 @@ def _evaluate(
         )
     traits = {step.name: step.relation for step in chain}.get(project.traits.name)
     ((base,),) = warehouse.rows(f"select count(*) from {traits}" if traits else "select null")
-    if base == 0:
-        raise ConfigError(
-            f"{project.traits.name} has nobody as of {as_of:%Y-%m-%d %H:%M:%S}: there is nothing "
-            "to answer from; begin later",
-            key="--from",
-        )
     barred = suppressed(warehouse, "cast(user_id as varchar)")
     members = f"select cast(user_id as varchar) as user_id from {relation} where not {barred}"
     add_point(warehouse, evaluation_id, as_of, members, candidates=candidates, base=base)
+    return bool(base == 0)

@@ -51,4 +51,11 @@ def backfill(app: App, audience: str, first: datetime, last: datetime, replace: 
             highlight=False,
         )
 
+        if done.empty:
+            out.print(
+                f"[yellow]{done.empty:,} of these days had no users at all[/]: is that before your "
+                "first event?",
+                highlight=False,
+            )
+
     app.emit(done.as_dict(), show)

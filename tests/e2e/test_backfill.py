@@ -55,7 +55,7 @@ def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(
     done = shell.json("backfill", "re_engagement", *DAYS)
     assert done.pop("seconds") > 0
     assert done == {
-        "audience": "re_engagement", "from": DAYS[1], "to": DAYS[3], "evaluations": 2,
+        "audience": "re_engagement", "from": DAYS[1], "to": DAYS[3], "evaluations": 2, "days_without_users": 0,
         "way": "reference",
     }  # fmt: skip
     history = shell.json("history", "re_engagement")
