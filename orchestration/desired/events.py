@@ -86,14 +86,24 @@ from e
 
 
 def too_late(scope: Scope, since: datetime) -> int:
-    """Count events that arrived between the last plan and the look-back: nobody sends them."""
+    """Count events that nobody sends any more.
+
+    They arrived between the last plan and the look-back; or they stood in a first plan that nobody
+    let through, until `since:` had passed them.
+    """
     ((last,),) = scope.warehouse.rows(
         "select max(as_of) from tailrace.plans where sync = ? and ready_at is not null",
         [scope.sync.key],
     )
-    if last is None:
-        return 0
     names = ", ".join(text(event) for event in scope.sync.options.events)
+    if last is None:
+        ((waited,),) = scope.warehouse.rows(
+            f"select count(distinct event_id) from {scope.relations.model} "
+            f"where event in ({names}) and occurred_at <= {instant(since)} "
+            "and event_id in (select event_id from tailrace.sent_events where sync = ?)",
+            [scope.sync.key],
+        )
+        return int(waited)
     return int(
         scope.warehouse.rows(
             f"select count(distinct e.event_id) from {scope.relations.model} as e "

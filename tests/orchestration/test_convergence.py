@@ -14,7 +14,7 @@ from tests.support.world import World, make_world
 
 USERS = [f"u{n}" for n in range(8)]
 ADDRESSES = [f"a{n}@example.com" for n in range(6)]
-SEEDS = 200 if os.environ.get("TAILRACE_LONG") else 2
+SEEDS = 200 if os.environ.get("TAILRACE_LONG") else 6
 FAULTS = ("ok", "ok", "ok", "500", "lost before", "lost after", "429")
 
 

@@ -64,6 +64,18 @@ def test_an_event_that_arrives_late_is_sent(events: World) -> None:
     assert events.run("events").delivered == 1
 
 
+@pytest.mark.parametrize(("days", "sent", "late"), [(6, 2, 0), (8, 1, 1)])
+def test_events_of_a_first_plan_that_waits_are_counted_once_since_has_passed_them(
+    events: World, days: int, sent: int, late: int
+) -> None:
+    events.sync("events", sends="events", events=["Opened"], max_first=0)
+    add(events, ("e1", "a", 1))
+    assert events.run("events").status == "held"
+    add(events, ("e2", "a", 1), hours=24 * days)
+    plan = events.plan("events")
+    assert (plan.verdict, plan.ops, plan.too_late) == ("held", sent, late)
+
+
 def test_events_older_than_the_look_back_are_counted_not_sent(events: World) -> None:
     add(events, ("e1", "a", 1))
     events.run("events")
