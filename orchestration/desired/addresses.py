@@ -57,28 +57,26 @@ def key_of(scope: Scope, user_id: str) -> str:
         if every:
             msg = "`emails: all` is for destinations that select profiles by e-mail"
             raise ConfigError(msg, file=scope.sync.file, key=where, accepted=["primary"])
-        return f"nullif(trim({user_id}), '')"
+        return normalised(scope, user_id)
     if every:
         if scope.relations.emails is None:
             msg = "`emails: all` needs a model user_emails (user_id, email)"
             raise ConfigError(msg, file=scope.sync.file, key=where, accepted=["primary"])
-        return _normalised("e.email")
+        return normalised(scope, "e.email")
     if "email" not in scope.relations.traits_columns:
         raise ConfigError(
             "profiles are selected by e-mail, and user_traits has no column email",
             key="identifier",
             accepted=["user_id"],
         )
-    return _normalised("t.email")
+    return normalised(scope, "t.email")
 
 
-def _normalised(email: str) -> str:
-    # Most are as they should be already, and to see that costs a third of doing it again.
-    ready = f"{email} = lower({email}) and not starts_with({email}, ' ')"
-    return (
-        f"case when {ready} and not ends_with({email}, ' ') then {email} "
-        f"else lower(trim({email})) end"
-    )
+def normalised(scope: Scope, identifier: str) -> str:
+    """Return SQL of an identifier as a dest_key; what is a dest_key already stays as it is."""
+    # Next to none has a blank in it, and to see that costs less than to trim.
+    trimmed = f"case when contains({identifier}, ' ') then trim({identifier}) else {identifier} end"
+    return f"lower({trimmed})" if scope.by_email() else f"nullif({trimmed}, '')"
 
 
 def _emails(scope: Scope, user_id: str) -> str:

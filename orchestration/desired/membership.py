@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from destinations.base import Dedup, Kind
-from orchestration.desired.addresses import key_of, members, unusable
+from orchestration.desired.addresses import key_of, members, normalised, unusable
 from orchestration.desired.columns import rendered_membership
 from orchestration.desired.scope import Mode, Scope, known_columns
 from orchestration.merging import canonical_users
@@ -11,6 +11,7 @@ from orchestration.sql.names import text
 from orchestration.sql.scalars import stale_format
 
 TOLD = "('enter', 'update')"
+SAID_IN = f"op in {TOLD} and unsure_until is null"
 
 
 def membership_changes(scope: Scope) -> str:
@@ -19,35 +20,71 @@ def membership_changes(scope: Scope) -> str:
     Users who share an address are in if one of them is, unless one of them did not agree.
     A row without dest_key is a member without an address.
     """
-    everybody = scope.sync.options.send_updates or _again(scope)
-    out = ["'enter'", "'update'"]
+    return f"""
+with suspects as ({suspects(scope)}),
+trimmed as (select *, {normalised(scope, "joined_key")} as dest_key from suspects),
+strays as (
+    select dest_key, rowid as place from tailrace.acked
+    where sync = {scope.key}
+        and dest_key in (select dest_key from trimmed where dest_key <> joined_key)
+),
+placed as (
+    select t.user_id, t.entered_at, t.dest_key, coalesce(t.place, s.place) as place
+    from trimmed as t
+    left join strays as s on t.dest_key = s.dest_key
+),
+grouped as (
+    select place, any_value(dest_key) as dest_key, min(user_id) as user_id,
+        min(entered_at) as entered_at, count(user_id) > count(distinct user_id) as is_repeated,
+        bool_or({scope.barred("user_id", "dest_key")}) as is_barred
+    from placed
+    group by place, case when place is null then dest_key end,
+        case when place is null and dest_key is null then user_id end
+),
+known as (
+    select *, rowid as place from tailrace.acked where rowid in (select place from placed)
+)
+select coalesce(g.dest_key, k.dest_key) as dest_key, coalesce(g.user_id, k.user_id) as user_id,
+    greatest(g.entered_at, {_went_live(scope)}) as entered_at, g.user_id is not null as is_in,
+    g.is_repeated, g.is_barred or {scope.barred("k.user_id", "k.dest_key")} as is_barred,
+    false as is_silent, k.user_id as known_user_id, {known_columns("k")}
+from grouped as g
+left join known as k on g.place = k.place
+where g.user_id is null or {_everybody(scope)} or ({SAID_IN}) is not true
+"""
+
+
+def suspects(scope: Scope) -> str:
+    """Return the SELECT of members and profiles that may not match, as they were joined.
+
+    Of what is known of a profile only its place in `acked` comes along, to be looked up within
+    the same statement: all of it, or a second join by key, would double what this costs. So
+    would trimming every user_id; one with blanks around it may be no change after all.
+    """
+    is_raw = not scope.by_email() and not scope.asks_consent()
+    key = "d.user_id" if is_raw else "d.dest_key"
+    told = f"op in {TOLD}"
     if scope.mode is Mode.REASSERT and scope.kind is Kind.IDENTIFY:
-        out.append("'exit'")
+        told = "op in ('enter', 'update', 'exit')"
     return f"""
 with d as ({members(scope, open_stays(scope))}),
 told as (
-    select dest_key, user_id, op <> 'exit' and unsure_until is null as is_in
-    from tailrace.acked
-    where sync = {scope.key} and (op in ({", ".join(out)}) or unsure_until is not null)
-),
-joined as (
-    select coalesce(d.dest_key, k.dest_key) as dest_key, coalesce(d.user_id, k.user_id) as user_id,
-        d.user_id is not null as is_in, d.entered_at
-    from {_allowed(scope)} as d
-    full outer join told as k on d.dest_key = k.dest_key
-    where d.user_id is null or k.dest_key is null or {"true" if everybody else "not k.is_in"}
-),
-grouped as (
-    select dest_key, min(user_id) as user_id, min(entered_at) as entered_at,
-        any_value(is_in) as is_in, count(*) > count(distinct user_id) as is_repeated,
-        bool_or({scope.barred("user_id", "dest_key")}) as is_barred
-    from joined
-    group by dest_key, case when dest_key is null then user_id end
+    select dest_key, rowid as place, {SAID_IN} as is_in,
+        {told} or unsure_until is not null as is_told
+    from tailrace.acked where sync = {scope.key}
 )
-select g.*, false as is_silent, k.user_id as known_user_id, {known_columns("k")}
-from grouped as g
-left join tailrace.acked as k on k.sync = {scope.key} and g.dest_key = k.dest_key
+select d.user_id, d.entered_at, {key} as joined_key, k.place
+from {_allowed(scope)} as d
+full outer join told as k on {key} = k.dest_key
+where k.place is null
+    or case when d.user_id is null then k.is_told
+        else {_everybody(scope)} or k.is_in is not true end
 """
+
+
+def _everybody(scope: Scope) -> str:
+    """Return SQL of whether members are looked at who are known to be in."""
+    return "true" if scope.sync.options.send_updates or _again(scope) else "false"
 
 
 def _again(scope: Scope) -> bool:
@@ -62,21 +99,23 @@ def _allowed(scope: Scope) -> str:
 
 
 def open_stays(scope: Scope) -> str:
-    """Return SQL of the stays that are open: nobody's, where a sync is being retired.
-
-    To a sync a stay begins with the first live point at the earliest: a backfill may know of
-    longer ones, and changes nothing that is sent.
-    """
+    """Return SQL of the stays that are open: nobody's, where a sync is being retired."""
     if scope.mode is Mode.RETIRE:
         return "(select '' as user_id, cast(null as timestamp) as entered_at where false)"
     return f"""(
-    select user_id, greatest(entered_at, (
-        select min(as_of) from tailrace.evaluations
-        where audience = {_audience(scope)} and origin = 'live' and status = 'committed'
-    )) as entered_at
-    from tailrace.membership_intervals
+    select user_id, entered_at from tailrace.membership_intervals
     where audience = {_audience(scope)} and exited_at is null
 )"""
+
+
+def _went_live(scope: Scope) -> str:
+    """Return SQL of the first live point: to a sync, a stay begins there at the earliest.
+
+    A backfill may know of longer ones, and changes nothing that is sent.
+    """
+    return f"""(
+        select min(as_of) from tailrace.evaluations
+        where audience = {_audience(scope)} and origin = 'live' and status = 'committed')"""
 
 
 def _audience(scope: Scope) -> str:

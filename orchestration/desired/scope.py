@@ -152,6 +152,18 @@ def op_key(warehouse: Warehouse, sync: Sync) -> str:
     return state_value(warehouse, "", f"op_key/{sync.key}") or sync.key
 
 
+def known(scope: Scope, keys: str) -> str:
+    """Return what is known of the few dest_keys of a relation.
+
+    Found first and read then: `acked` is wide, and its texts cost the most.
+    """
+    return f"""(
+    select * from tailrace.acked where rowid in (
+        select rowid from tailrace.acked
+        where sync = {scope.key} and dest_key in (select dest_key from {keys}))
+)"""
+
+
 def known_columns(alias: str) -> str:
     """Return what a plan needs of `acked`, under the names that plans use."""
     same = "version_issued version_acked issued_op issued_op_id issued_row_hash issued_occurred_at"

@@ -11,7 +11,7 @@ from orchestration.desired.columns import (
     mapping_of,
     rendered_traits,
 )
-from orchestration.desired.scope import Mode, Scope, known_columns
+from orchestration.desired.scope import Mode, Scope, known, known_columns
 from orchestration.sql.names import text
 from orchestration.sql.scalars import quick_hash, stale_format
 
@@ -51,7 +51,7 @@ def compared(scope: Scope) -> str:
     return f"""
 select s.dest_key, s.user_id, s.is_gone, s.quick, {row.row_hash} as row_hash, {known_columns("k")}
 from tailrace_suspects as s
-left join tailrace.acked as k on k.sync = {scope.key} and s.dest_key = k.dest_key
+left join {known(scope, "tailrace_suspects")} as k on s.dest_key = k.dest_key
 left join {scope.relations.traits} as t on s.user_id = t.user_id and not s.is_gone
 where not s.is_gone or (k.op is not null and k.op <> 'delete')
 """

@@ -25,8 +25,7 @@ from orchestration.accounts import Account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtPaths
 from orchestration.deltas import store_deltas
-from orchestration.desired import traits
-from orchestration.desired.membership import membership_changes
+from orchestration.desired import membership, traits
 from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.memberships import evaluate
@@ -156,10 +155,11 @@ def _rows(warehouse: Warehouse, select: str) -> str:
 
 
 def diff(engine: Engine, warehouse: Warehouse, index: int) -> str:
-    """Run the statement that finds what a plan has to say, and nothing else."""
+    """Run the statement that finds what may have changed, and nothing else."""
     sync = engine.project.syncs[index]
     scope = scope_of(engine, warehouse, sync, as_of=None, secrets=False)
-    return _rows(warehouse, traits.suspects(scope) if index == 0 else membership_changes(scope))
+    find = traits.suspects if index == 0 else membership.suspects
+    return _rows(warehouse, find(scope))
 
 
 def diff_of_members(warehouse: Warehouse) -> str:

@@ -89,6 +89,23 @@ def test_who_shares_an_address_is_in_as_long_as_one_of_them_is(track: World) -> 
     assert exited > left.replace(tzinfo=None), "when the last of them left, not the first"
 
 
+@pytest.mark.parametrize("consent", ["not_required", "agreed"])
+def test_blanks_around_an_id_are_no_part_of_it(world: World, consent: str) -> None:
+    world.identifier = "user_id"
+    world.audience("lapsed")
+    world.sync("told", audience="lapsed", sends="membership", consent=consent, **TRACK)
+    both: Users = {"u": {"agreed": True}, " u ": {"agreed": True}}
+    for members in ({" u "}, {" u ", "u"}, {"u"}, {" u "}):
+        day(world, both, members)
+        assert told(world, "u") == ["Audience Entered"]
+        assert world.plan("told").verdict == "empty"
+    day(world, both, set())
+    assert told(world, "u") == ["Audience Entered", "Audience Exited"]
+    day(world, both, {" u ", "u"})
+    assert told(world, "u") == ["Audience Entered", "Audience Exited", "Audience Entered"]
+    assert world.rows("select dest_key, version_acked from tailrace.acked") == [("u", 3)]
+
+
 def test_every_address_of_a_member_is_told(world: World) -> None:
     world.audience("lapsed")
     world.emails({"u": ["a@example.com", "b@example.com"]})
