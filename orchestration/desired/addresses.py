@@ -23,17 +23,17 @@ from {scope.relations.traits} as t{_emails(scope, "t.user_id")}"""
 
 
 def members(scope: Scope, stays: str) -> str:
-    """Return a SELECT of user_id, entered_at, dest_key and agreed (consent) of open stays.
+    """Return a SELECT of stays, each with two more columns: dest_key, and agreed (consent).
 
     Args:
         scope: the plan in the making.
-        stays: SQL of a relation with user_id and entered_at.
+        stays: SQL of a relation with user_id.
     """
     traits = ""
     if scope.asks_consent() or (scope.by_email() and scope.relations.emails is None):
         traits = f"\n    left join {scope.relations.traits} as t on s.user_id = t.user_id"
     return f"""
-select s.user_id, s.entered_at, {key_of(scope, "s.user_id")} as dest_key,
+select s.*, {key_of(scope, "s.user_id")} as dest_key,
     {scope.consents("t")} as agreed
 from {stays} as s{traits}{_emails(scope, "s.user_id")}"""
 

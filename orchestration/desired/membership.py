@@ -22,7 +22,16 @@ def membership_changes(scope: Scope) -> str:
     """
     return f"""
 with suspects as ({suspects(scope)}),
-trimmed as (select *, {normalised(scope, "joined_key")} as dest_key from suspects),
+stays as (
+    select user_id, entered_at, rowid as stay from tailrace.membership_intervals
+    where rowid in (select stay from suspects)
+),
+trimmed as (
+    select d.user_id, d.entered_at, s.place, s.joined_key,
+        {normalised(scope, "s.joined_key")} as dest_key
+    from suspects as s
+    left join stays as d on s.stay = d.stay
+),
 strays as (
     select dest_key, rowid as place from tailrace.acked
     where sync = {scope.key}
@@ -57,9 +66,9 @@ where g.user_id is null or {_everybody(scope)} or ({SAID_IN}) is not true
 def suspects(scope: Scope) -> str:
     """Return the SELECT of members and profiles that may not match, as they were joined.
 
-    Of what is known of a profile only its place in `acked` comes along, to be looked up within
-    the same statement: all of it, or a second join by key, would double what this costs. So
-    would trimming every user_id; one with blanks around it may be no change after all.
+    Of a stay and of what is known of a profile only the places come along, to be looked up
+    within the same statement: all of it, or a second join by key, would double what this costs.
+    Trimming every user_id would add half; one with blanks around it may be no change after all.
     """
     is_raw = not scope.by_email() and not scope.asks_consent()
     key = "d.user_id" if is_raw else "d.dest_key"
@@ -73,11 +82,11 @@ told as (
         {told} or unsure_until is not null as is_told
     from tailrace.acked where sync = {scope.key}
 )
-select d.user_id, d.entered_at, {key} as joined_key, k.place
+select d.stay, {key} as joined_key, k.place
 from {_allowed(scope)} as d
 full outer join told as k on {key} = k.dest_key
 where k.place is null
-    or case when d.user_id is null then k.is_told
+    or case when d.stay is null then k.is_told
         else {_everybody(scope)} or k.is_in is not true end
 """
 
@@ -99,11 +108,16 @@ def _allowed(scope: Scope) -> str:
 
 
 def open_stays(scope: Scope) -> str:
-    """Return SQL of the stays that are open: nobody's, where a sync is being retired."""
+    """Return SQL of the stays that are open: nobody's, where a sync is being retired.
+
+    `stay` is where each of them is, for the length of a statement.
+    """
     if scope.mode is Mode.RETIRE:
-        return "(select '' as user_id, cast(null as timestamp) as entered_at where false)"
+        return (
+            "(select '' as user_id, cast(null as timestamp) as entered_at, 0 as stay where false)"
+        )
     return f"""(
-    select user_id, entered_at from tailrace.membership_intervals
+    select user_id, entered_at, rowid as stay from tailrace.membership_intervals
     where audience = {_audience(scope)} and exited_at is null
 )"""
 
