@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from destinations.clock import Clock
-from destinations.errors import ConfigError, DataError, LockedError
+from destinations.errors import ConfigError, DataError
 from orchestration.builds import latest_builds
 from orchestration.deltas import apply_deltas, delta_hash
 from orchestration.sql.names import aware_utc, naive_utc
 from orchestration.warehouse import Connect, Warehouse
+from orchestration.warehouse.locks import keep_trying
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,12 @@ def approve_when_free(
         ConfigError: as `approve`.
         DataError: as `approve`.
     """
-    give_up = clock.monotonic() + deadline
-    while True:
-        try:
-            with connect() as warehouse:
-                return approve(
-                    warehouse, held_id, expect_exits=expect_exits, by=by, now=clock.now()
-                )
-        except LockedError:
-            if clock.monotonic() >= give_up:
-                raise
-        clock.sleep(1.0)
+
+    def attempt() -> Approval:
+        with connect() as warehouse:
+            return approve(warehouse, held_id, expect_exits=expect_exits, by=by, now=clock.now())
+
+    return keep_trying(attempt, clock=clock, deadline=deadline, every=1.0)
 
 
 def approve(
@@ -96,14 +92,15 @@ def _approve_evaluation(
     warehouse: Warehouse, evaluation_id: str, expect_exits: int | None, by: str, now: datetime
 ) -> Approval | None:
     found = warehouse.rows(
-        "select audience, as_of, entered, exited, status, delta_hash from tailrace.evaluations "
-        "where evaluation_id = ?",
+        "select audience, as_of, entered, exited, delta_hash, status, approved_by, approved_at "
+        "from tailrace.evaluations where evaluation_id = ?",
         [evaluation_id],
     )
     if not found:
         return None
-    audience, as_of, entered, exited, status, digest = found[0]
-    _check(evaluation_id, status, exited, expect_exits)
+    audience, as_of, entered, exited, digest, *state = found[0]
+    _check_held(evaluation_id, *state)
+    _check_exits(evaluation_id, exited, expect_exits)
     newer = warehouse.rows(
         "select count(*) from tailrace.evaluations where audience = ? and status = 'committed' "
         "and origin = 'live' and as_of > ?",
@@ -131,12 +128,13 @@ def _approve_evaluation(
 def _approve_plan(
     warehouse: Warehouse, plan_id: str, expect_exits: int | None, by: str, now: datetime
 ) -> Approval:
-    ((sync, entered, exited, status, as_of),) = warehouse.rows(
-        'select sync, enter + "update" + event, "exit" + "delete", status, as_of '
-        "from tailrace.plans where plan_id = ?",
+    ((sync, as_of, entered, exited, *state),) = warehouse.rows(
+        'select sync, as_of, enter + "update" + event, "exit" + "delete", '
+        "status, approved_by, approved_at from tailrace.plans where plan_id = ?",
         [plan_id],
     )
-    _check(plan_id, status, exited, expect_exits)
+    _check_held(plan_id, *state)
+    _check_exits(plan_id, exited, expect_exits)
     _check_current(warehouse, plan_id, sync, aware_utc(as_of))
     warehouse.execute(
         "update tailrace.plans set status = 'ready', approved_by = ?, approved_at = ?, "
@@ -155,9 +153,14 @@ def _check_current(warehouse: Warehouse, plan_id: str, sync: str, as_of: datetim
         )
 
 
-def _check(held_id: str, status: str, exits: int, expected: int | None) -> None:
-    if status != "held":
-        raise ConfigError(f"{held_id} is not held; its status is {status}", key="ID")
+def _check_held(held_id: str, status: str, by: str | None, at: datetime | None) -> None:
+    if status == "held":
+        return
+    said = f"; {by} approved it at {at:%Y-%m-%d %H:%M:%S} UTC" if by and at else ""
+    raise ConfigError(f"{held_id} is not held: it is {status}{said}", key="ID")
+
+
+def _check_exits(held_id: str, exits: int, expected: int | None) -> None:
     if exits and expected is None:
         raise ConfigError(
             f"{held_id} makes {exits:,} leave; say so with --expect-exits {exits}",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from orchestration.dbt import DbtPaths
     from orchestration.engine import Engine
-    from orchestration.warehouse import Warehouse
+    from orchestration.warehouse import Connect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class App:
     """One invocation of the command line."""
 
@@ -52,11 +52,12 @@ class App:
         """Return where journals and the sandbox keep their state."""
         return Path(os.environ["TAILRACE_STATE_DIR"])
 
-    def connect(self, deadline: float = 60.0) -> Warehouse:
-        """Open the warehouse."""
-        from orchestration.warehouse.profiles import open_profile
+    @cached_property
+    def connect(self) -> Connect:
+        """Return how to open the warehouse; who waits long for another process is told so."""
+        from orchestration.warehouse.profiles import connector
 
-        return open_profile(self.dbt, os.environ, clock=self.clock, deadline=deadline)
+        return connector(self.dbt, os.environ, clock=self.clock, tell=_waiting)
 
     def engine(self, *, new_journal: bool = False) -> Engine:
         """Read the project and return what the verbs work with."""
@@ -75,6 +76,10 @@ class App:
         else:
             render(console())
         click.get_current_context().exit(code)
+
+
+def _waiting(said: str) -> None:
+    click.echo(f"waiting: {said}", err=True)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -16,8 +16,7 @@ from destinations.errors import LockedError, TailraceError
 from orchestration.dbt import DbtPaths
 from orchestration.engine import Engine
 from orchestration.setup import open_engine
-from orchestration.warehouse import Warehouse
-from orchestration.warehouse.profiles import default_environment, open_profile
+from orchestration.warehouse.profiles import connector, default_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 WAREHOUSE_POOL = "warehouse"
@@ -37,10 +36,7 @@ def project_paths() -> DbtPaths:
 def engine() -> Engine:
     """Open the engine as the command line does; every step opens its own."""
     paths, clock = project_paths(), SystemClock()
-
-    def connect(deadline: float = 60.0) -> Warehouse:
-        return open_profile(paths, os.environ, clock=clock, deadline=deadline)
-
+    connect = connector(paths, os.environ, clock=clock)
     return open_engine(paths, connect, os.environ, clock=clock)
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from destinations.clock import Clock
 from destinations.errors import DataError, LockedError
 from orchestration.warehouse import Params
-from orchestration.warehouse.locks import POLL_SECONDS, file_lock
+from orchestration.warehouse.locks import Tell, file_lock, in_silence, keep_trying
 
 INCOMING = "tailrace_incoming"
 # With preserve_insertion_order, 2.0.0 loses rows without a word: in one transaction, an insert of
@@ -33,10 +33,13 @@ class DuckDBWarehouse:
     dialect = "duckdb"
     errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, clock: Clock) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, path: Path, clock: Clock, tell: Tell
+    ) -> None:
         self._con = con
         self._path = path
         self._clock = clock
+        self._tell = tell
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement."""
@@ -81,7 +84,9 @@ class DuckDBWarehouse:
 
     def lock(self, name: str, deadline: float = 0.0) -> AbstractContextManager[None]:
         """Hold a named lock kept beside the file."""
-        return file_lock(self._beside(name), name, clock=self._clock, deadline=deadline)
+        return file_lock(
+            self._beside(name), name, clock=self._clock, deadline=deadline, tell=self._tell
+        )
 
     def mark(self, name: str) -> None:
         """Write something new into a small file kept beside the warehouse."""
@@ -115,27 +120,30 @@ class DuckDBWarehouse:
         self.close()
 
 
-def open_duckdb(path: Path, *, clock: Clock, deadline: float = 60.0) -> DuckDBWarehouse:
+def open_duckdb(
+    path: Path, *, clock: Clock, deadline: float = 60.0, tell: Tell = in_silence
+) -> DuckDBWarehouse:
     """Open the file, making it if it is not there, and wait while another process holds it.
+
+    `tell` is told what is waited for, if it takes long: for the file, or for a named lock.
 
     Raises:
         LockedError: still held after `deadline` seconds; names the process.
         DataError: the file is not a DuckDB database or cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    give_up = clock.monotonic() + deadline
-    while True:
-        try:
-            con = duckdb.connect(str(path))
-        except duckdb.Error as error:
-            if "Could not set lock" not in str(error):
-                raise DataError(f"cannot open the warehouse: {error}", file=path.name) from None
-            if clock.monotonic() >= give_up:
-                raise LockedError(_held_by(str(error), path), file=path.name) from None
-            clock.sleep(POLL_SECONDS)
-        else:
-            con.execute(SETTINGS)
-            return DuckDBWarehouse(con, path, clock)
+    con = keep_trying(lambda: _connect(path), clock=clock, deadline=deadline, tell=tell)
+    con.execute(SETTINGS)
+    return DuckDBWarehouse(con, path, clock, tell)
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path))
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            raise LockedError(_held_by(str(error), path), file=path.name) from None
+        raise DataError(f"cannot open the warehouse: {error}", file=path.name) from None
 
 
 def _held_by(error: str, path: Path) -> str:

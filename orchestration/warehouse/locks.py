@@ -6,20 +6,66 @@ import fcntl
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from destinations.clock import Clock
 from destinations.errors import LockedError
 
 POLL_SECONDS = 0.2
+PATIENCE = 2.0
+"""Whoever waits longer, in seconds, is told what for."""
+
+Tell = Callable[[str], None]
+T = TypeVar("T")
 _LONGEST = 200
 _VERB = re.compile(r"^[a-z][a-z_-]{0,30}\Z")
 
 
+def in_silence(said: str) -> None:
+    """Tell nobody."""
+
+
+def keep_trying(
+    attempt: Callable[[], T],
+    *,
+    clock: Clock,
+    deadline: float,
+    every: float = POLL_SECONDS,
+    tell: Tell = in_silence,
+) -> T:
+    """Return what `attempt` does, once nobody else holds what it needs.
+
+    Args:
+        attempt: tried again for as long as it raises LockedError.
+        clock: what to wait on.
+        deadline: the seconds after which to give up.
+        every: the seconds between two attempts.
+        tell: told once what is waited for, if it takes long.
+
+    Raises:
+        LockedError: as `attempt` did last.
+    """
+    began, told = clock.monotonic(), False
+    while True:
+        try:
+            return attempt()
+        except LockedError as error:
+            waited = clock.monotonic() - began
+            if waited >= deadline:
+                raise
+            if waited >= PATIENCE and not told:
+                tell(error.message.partition(";")[0])
+                told = True
+        clock.sleep(every)
+
+
 @contextmanager
-def file_lock(path: Path, what: str, *, clock: Clock, deadline: float) -> Iterator[None]:
+def file_lock(
+    path: Path, what: str, *, clock: Clock, deadline: float, tell: Tell = in_silence
+) -> Iterator[None]:
     """Hold an exclusive lock on `path` until the block ends.
 
     The file names its holder and stays behind; only the kernel's lock counts.
@@ -31,7 +77,7 @@ def file_lock(path: Path, what: str, *, clock: Clock, deadline: float) -> Iterat
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _acquire(descriptor, what, clock, deadline)
+        keep_trying(lambda: _acquire(descriptor, what), clock=clock, deadline=deadline, tell=tell)
         holder = (
             f"process {os.getpid()} ({program(sys.argv)}) since {clock.now():%Y-%m-%d %H:%M:%S} UTC"
         )
@@ -52,19 +98,12 @@ def program(argv: list[str]) -> str:
     return f"{known} {verb}" if _VERB.match(verb) else known
 
 
-def _acquire(descriptor: int, what: str, clock: Clock, deadline: float) -> None:
-    give_up = clock.monotonic() + deadline
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if clock.monotonic() >= give_up:
-                holder = os.pread(descriptor, _LONGEST, 0).decode(errors="replace")
-                msg = (
-                    f"{what} is in use by {holder or 'another process'}; wait for it or end it, "
-                    "then try again"
-                )
-                raise LockedError(msg) from None
-            clock.sleep(POLL_SECONDS)
-        else:
-            return
+def _acquire(descriptor: int, what: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, _LONGEST, 0).decode(errors="replace")
+        raise LockedError(
+            f"{what} is in use by {holder or 'another process'}; wait for it or end it, "
+            "then try again"
+        ) from None

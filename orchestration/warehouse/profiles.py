@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from destinations.clock import Clock
 from destinations.errors import ConfigError
 from orchestration.accounts import rendered
 from orchestration.dbt import DbtPaths
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Connect, Warehouse
+from orchestration.warehouse.locks import Tell, in_silence
 
 ENGINES = ("duckdb",)
 
@@ -53,17 +55,29 @@ def _chosen(paths: DbtPaths, environment: Mapping[str, str]) -> tuple[str, dict[
     }
 
 
-def open_profile(
-    paths: DbtPaths, environment: Mapping[str, str], *, clock: Clock, deadline: float
-) -> Warehouse:
-    """Open the warehouse that dbt builds in.
+def connector(
+    paths: DbtPaths, environment: Mapping[str, str], *, clock: Clock, tell: Tell = in_silence
+) -> Connect:
+    """Return how to open the warehouse that dbt builds in; its profile is read at first use.
 
-    Raises:
+    To open it raises:
         ConfigError: as `read_output`, or the target has no file to come back to.
         LockedError: somebody else still holds it after `deadline` seconds.
     """
-    from orchestration.warehouse.duckdb import open_duckdb
 
+    @cache
+    def path() -> Path:
+        return _path(paths, environment)
+
+    def connect(deadline: float = 60.0) -> Warehouse:
+        from orchestration.warehouse.duckdb import open_duckdb
+
+        return open_duckdb(path(), clock=clock, deadline=deadline, tell=tell)
+
+    return connect
+
+
+def _path(paths: DbtPaths, environment: Mapping[str, str]) -> Path:
     where, output = _chosen(paths, environment)
     path = str(output.get("path", ":memory:"))
     if path.startswith((":memory:", "md:", "motherduck:")):
@@ -72,7 +86,7 @@ def open_profile(
             file=str(paths.profiles_dir / "profiles.yml"),
             key=f"{where}.path",
         )
-    return open_duckdb(Path(path), clock=clock, deadline=deadline)
+    return Path(path)
 
 
 def default_environment(project_dir: Path) -> None:

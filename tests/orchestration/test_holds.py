@@ -93,7 +93,7 @@ def test_approval_needs_the_right_number_and_works_once(held: World) -> None:
         with pytest.raises(ConfigError, match="20"):
             let_through(held, evaluation, wrong)
     let_through(held, evaluation, 20)
-    with pytest.raises(ConfigError, match="committed"):
+    with pytest.raises(ConfigError, match="is committed; me approved it at 2026-"):
         let_through(held, evaluation, 20)
     assert held.run("lapsed_identify").delivered == 20
     assert held.rows(

@@ -10,7 +10,7 @@ import pytest
 
 from destinations.errors import LockedError
 from orchestration.warehouse.duckdb import DuckDBWarehouse
-from orchestration.warehouse.locks import file_lock, program
+from orchestration.warehouse.locks import Tell, file_lock, in_silence, program
 from tests.conftest import FakeClock
 
 HOLD = """
@@ -41,8 +41,8 @@ def hold(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def take(path: Path, clock: FakeClock, deadline: float = 0.0) -> None:
-    with file_lock(path, "sync-a", clock=clock, deadline=deadline):
+def take(path: Path, clock: FakeClock, deadline: float = 0.0, tell: Tell = in_silence) -> None:
+    with file_lock(path, "sync-a", clock=clock, deadline=deadline, tell=tell):
         pass
 
 
@@ -54,6 +54,18 @@ def test_another_process_is_kept_out_and_told_by_whom(path: Path, clock: FakeClo
     assert "sync-a" in raised.value.message
     assert clock.passed == pytest.approx(2, abs=0.3)
     take(path, clock)
+
+
+def test_who_waits_long_is_told_once_what_for(path: Path, clock: FakeClock) -> None:
+    told: list[str] = []
+    with hold(path) as holder, pytest.raises(LockedError):
+        take(path, clock, deadline=1.5, tell=told.append)
+    assert told == [], "not worth a word"
+    with hold(path) as holder, pytest.raises(LockedError):
+        take(path, clock, deadline=30, tell=told.append)
+    (said,) = told
+    assert said.startswith(f"sync-a is in use by process {holder.pid} (python) since ")
+    assert said.endswith(" UTC")
 
 
 def test_the_lock_goes_with_a_process_that_is_killed(path: Path, clock: FakeClock) -> None:

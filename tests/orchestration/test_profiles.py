@@ -7,7 +7,7 @@ import pytest
 
 from destinations.errors import ConfigError
 from orchestration.dbt import DbtPaths
-from orchestration.warehouse.profiles import open_profile, read_output
+from orchestration.warehouse.profiles import connector, read_output
 from tests.conftest import FakeClock
 
 PROJECT = "name: tailrace\nprofile: tailrace\n"
@@ -70,7 +70,7 @@ def test_the_target_is_found_as_dbt_finds_it(
 def test_it_opens_the_file(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "data" / "w.duckdb"
     environment = {"TAILRACE_DUCKDB": str(path)}
-    with open_profile(write(tmp_path), environment, clock=clock, deadline=0) as warehouse:
+    with connector(write(tmp_path), environment, clock=clock)(deadline=0) as warehouse:
         assert warehouse.rows("select 1") == [(1,)]
     assert path.exists()
 
@@ -109,8 +109,9 @@ def test_every_mistake_names_file_key_and_cure(
 ) -> None:
     paths = write(tmp_path, profiles, project)
     paths = at(paths, target) if target else paths
+    connect = connector(paths, {}, clock=clock)
     with pytest.raises(ConfigError) as raised:
-        open_profile(paths, {}, clock=clock, deadline=0)
+        connect(deadline=0)
     error = raised.value
     assert error.file == str(tmp_path / file)
     assert error.key == key
