@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from destinations.clock import whole_second
-from destinations.errors import ConfigError, LockedError, TailraceError
+from destinations.errors import ConfigError, TailraceError
 from orchestration.accounts import endpoint_name, open_account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtRun, run_dbt
@@ -15,10 +15,12 @@ from orchestration.delivering import run_sync
 from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.load import require_events
-from orchestration.memberships import Evaluation, evaluate
+from orchestration.memberships import Evaluation, backwards, evaluate
 from orchestration.project import Audience, Sync
+from orchestration.sql.names import naive_utc
 from orchestration.sync_runs import SyncRun, failed_run, log_unstarted
 from orchestration.warehouse import Connect
+from orchestration.warehouse.locks import keep_trying
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
 
@@ -77,16 +79,33 @@ def _check_not_ahead(engine: Engine, as_of: datetime) -> None:
             )
 
 
+def _check_forward(engine: Engine, as_of: datetime) -> None:
+    """Refuse an instant before a live point, before the models are built for it.
+
+    Raises:
+        DataError: an audience of the project was evaluated as of later.
+    """
+    prepare(engine.connect)
+    with engine.connect() as warehouse:
+        later = warehouse.rows(
+            "select audience, max(as_of) from tailrace.evaluations where origin = 'live' "
+            "and status = 'committed' and as_of > ? group by audience order by audience",
+            [naive_utc(as_of)],
+        )
+    known = {audience.key for audience in engine.project.audiences}
+    for audience, last in later:
+        if audience in known:
+            raise backwards(audience, last, as_of)
+
+
 def _run_dbt_when_free(engine: Engine, as_of: datetime) -> DbtRun:
     """Run dbt, waiting a minute for another process that holds the warehouse."""
-    give_up = engine.clock.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return run_dbt(engine.dbt, "build", as_of=as_of)
-        except LockedError:
-            if engine.clock.monotonic() >= give_up:
-                raise
-            engine.clock.sleep(1.0)
+    return keep_trying(
+        lambda: run_dbt(engine.dbt, "build", as_of=as_of),
+        clock=engine.clock,
+        deadline=WAIT_SECONDS,
+        every=1.0,
+    )
 
 
 def evaluate_audiences(
@@ -162,6 +181,8 @@ def activate(engine: Engine, as_of: datetime | None, *, keep_going: bool = False
     `keep_going`: then the other audiences are sent and it keeps its last committed answer.
     """
     check_accounts(engine, engine.project.syncs)
+    if as_of is not None:
+        _check_forward(engine, as_of)
     instant, built = build(engine, as_of)
     evaluations = evaluate_audiences(engine, engine.project.audiences, instant)
     broken = [evaluation.audience for evaluation in evaluations if evaluation.status == "failed"]

@@ -221,15 +221,20 @@ def _insert(warehouse: Warehouse, draft: _Draft, status: str, clock: Clock, star
     )
 
 
+def backwards(audience: str, last: datetime, as_of: datetime) -> DataError:
+    """Return what to say of an as_of before the last live point of an audience."""
+    return DataError(
+        f"{audience} was evaluated as of {last:%Y-%m-%d %H:%M:%S} already; live evaluations go "
+        f"forward. {as_of:%Y-%m-%d %H:%M:%S} is for a backfill, which never sends anything",
+        key="--as-of",
+    )
+
+
 def _check_forward(
     warehouse: Warehouse, audience: Audience, last: Point | None, as_of: datetime
 ) -> None:
     if last and as_of < last.as_of:
-        raise DataError(
-            f"{audience.key} was evaluated as of {last.as_of:%Y-%m-%d %H:%M:%S} already; live "
-            f"evaluations go forward. {as_of:%Y-%m-%d %H:%M:%S} is for a backfill, which never "
-            "sends anything"
-        )
+        raise backwards(audience.key, last.as_of, as_of)
     if last is None:
         filled = last_backfilled(warehouse, audience.key)
         if filled and as_of <= filled:

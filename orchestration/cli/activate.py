@@ -50,13 +50,15 @@ def _mode(syncs: tuple[str, ...], modes: dict[str, bool]) -> Mode:
     """
     from orchestration.desired.scope import Mode
 
-    asked = [name for name, wanted in modes.items() if wanted]
+    asked = [name.replace("_", "-") for name, wanted in modes.items() if wanted]
     if not asked:
         return Mode.NORMAL
-    if len(asked) > 1 or len(syncs) != 1:
-        names = ", ".join(f"--{name}" for name in MODES)
-        raise click.UsageError(f"one of {names} goes with the name of one sync")
-    return Mode(asked[0].replace("_", "-"))
+    named = " and ".join(f"--{name}" for name in asked)
+    if len(asked) > 1:
+        raise click.UsageError(f"{named} exclude each other; ask for one of them")
+    if len(syncs) != 1:
+        raise click.UsageError(f"{named} is asked for one sync at a time, by its name")
+    return Mode(asked[0])
 
 
 @click.command()

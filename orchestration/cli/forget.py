@@ -98,9 +98,10 @@ def _show(out: Console, done: Forgetting) -> None:
     from orchestration.cli.render import table
 
     verb = {"dry": "would be", "done": "was", "incomplete": "is to be"}[done.status]
-    lines = [f"{done.users:,} ids, {done.keys:,} keys: suppressed; nothing more is sent of them"]
+    known = f"{done.users:,} user ids and {done.keys:,} identifiers at destinations"
+    lines = [f"{known}: suppressed; nothing more is sent of them"]
     if done.status == "dry":
-        lines = [f"{done.users:,} ids, {done.keys:,} keys would be suppressed"]
+        lines = [f"{known} would be suppressed"]
     if done.shared:
         lines.append(f"{done.shared:,} of the addresses belong to other users too: barred as well")
     lines += [

@@ -23,8 +23,9 @@ def test_a_sync_is_said_again_renamed_and_ended(own: Shell) -> None:
     assert again["delivered"] > 0
     dry = json.loads(own.run("plan", SYNC, "--reassert", "--json"))["syncs"][0]
     assert dry["update"] + dry["exit"] == again["delivered"]
-    own.run("sync", "--reassert", code=2)
-    own.run("sync", SYNC, "--reassert", "--all", code=2)
+    assert "for one sync at a time" in own.run("sync", "--reassert", code=2)
+    said = own.run("sync", SYNC, "--reassert", "--all", code=2)
+    assert "--reassert and --all exclude each other" in said
 
     syncs = own.project / "models" / "syncs.yml"
     syncs.write_text(syncs.read_text().replace(f"name: {SYNC}", "name: adoption_renamed"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,16 @@ def test_unknown_names_list_the_known_ones(
 ) -> None:
     error = shell.json(*arguments, code=2)["error"]
     assert accepted in error["accepted"]
+
+
+def test_a_run_does_not_go_back_and_builds_nothing(ran: Shell) -> None:
+    before = ran.rows("select count(*) from tailrace.builds")
+    earlier = (END - timedelta(days=3)).isoformat()
+    said = ran.json("run", "--as-of", earlier, code=1)["error"]
+    assert said["key"] == "--as-of"
+    assert "go forward" in said["message"]
+    assert "backfill" in said["message"]
+    assert ran.rows("select count(*) from tailrace.builds") == before
 
 
 def test_usage_errors_are_json_too(shell: Shell) -> None:
