@@ -34,7 +34,11 @@ class DuckDBWarehouse:
     errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, path: Path, clock: Clock, tell: Tell
+        self,
+        con: duckdb.DuckDBPyConnection,
+        path: Path,
+        clock: Clock,
+        tell: Tell = in_silence,
     ) -> None:
         self._con = con
         self._path = path
