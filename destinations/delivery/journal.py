@@ -34,6 +34,9 @@ create table if not exists exceptions (
     code text not null, field text not null, detail text not null, at real not null,
     exported integer not null default 0, primary key (claim_id, seq));
 create table if not exists budget (name text primary key, tat real not null);
+create table if not exists throttle (
+    name text primary key, blocked_until real not null, factor real not null,
+    changed_at real not null);
 """
 
 

@@ -26,7 +26,7 @@ from destinations.clock import Clock
 from destinations.delivery import policy
 from destinations.delivery.batcher import batches
 from destinations.delivery.journal import Journal
-from destinations.delivery.limiter import Limiter
+from destinations.delivery.limiter import Ahead, Limiter
 from destinations.delivery.policy import Verdict
 from destinations.delivery.ranges import pending
 from destinations.delivery.transport import Failed, Transport
@@ -143,7 +143,7 @@ class Sender:
         endpoint = self.endpoints[kind]
         attempt, throttles, put_off = 0, 0, 0.0
         while True:
-            tally.throttled_s += self.limiter.acquire(endpoint.path, endpoint)
+            self._permit(claim, endpoint, tally, began=repeated or attempt > 0)
             if len(self.still(rows)) < len(rows):
                 self.journal.settle(claim, "retry", None)
                 return None
@@ -159,13 +159,23 @@ class Sender:
             throttled = what is Verdict.THROTTLED
             throttles, attempt = throttles + throttled, attempt + (not throttled)
             wait = self._wait(answer, throttles + attempt)
+            if throttled:
+                self.limiter.throttled(endpoint.path, endpoint, wait)
             put_off += max(wait, policy.BACKOFF_BASE) if throttled else 0.0
             too_long = wait > policy.LONGEST_WAIT or put_off > policy.LONGEST_THROTTLE
             if attempt >= policy.MAX_ATTEMPTS or too_long:
                 self.journal.settle(claim, "retry", status)
                 raise Incomplete(f"{endpoint.path}: {reason}, {throttles + attempt} attempts")
-            tally.throttled_s += wait if throttled else 0.0
-            self.clock.sleep(wait)
+            if not throttled:
+                self.clock.sleep(wait)
+
+    def _permit(self, claim: int, endpoint: Endpoint, tally: Tally, *, began: bool) -> None:
+        """Wait for a permit; a request that `began` may have arrived, and keeps its boundaries."""
+        try:
+            tally.throttled_s += self.limiter.acquire(endpoint.path, endpoint)
+        except Ahead as ahead:
+            self.journal.settle(claim, "retry" if began else "refused", None)
+            raise Incomplete(f"{endpoint.path}: {ahead}") from None
 
     def _wait(self, answer: Response | Failed, attempt: int) -> float:
         if isinstance(answer, Response):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from destinations.base import Kind, Locates, Request, Response, Window
 from destinations.delivery import policy
+from destinations.delivery.limiter import Limiter
 from destinations.delivery.sender import Incomplete, Stopped
 from destinations.delivery.transport import Failed
 from tests.conftest import FakeClock
@@ -110,9 +111,29 @@ def test_nobody_waits_for_more_than_a_minute(
         delivery.run(script(throttled(retry_after=value)))
     assert sum(clock.slept) == 0
     assert delivery.claims() == [(1, 3, "retry")]
+    with pytest.raises(Incomplete, match="/track: no request for the next"):
+        delivery.run(script())
+    assert len(delivery.bodies) == 1, "no other run asks before that"
+    clock.passed += 61 if value == "61" else 900
     delivery.run(script())
     assert everything(delivery)
     assert len(set(delivery.bodies)) == 1
+
+
+def test_a_pause_that_another_process_was_told_of_costs_no_call(
+    deliver: Deliver, clock: FakeClock
+) -> None:
+    delivery = deliver(3)
+    with delivery.journal() as journal:
+        Limiter(journal, clock).throttled("/track", Scripted.endpoints[Kind.TRACK], 300.0)
+    with pytest.raises(Incomplete, match="/track: no request for the next 300 s"):
+        delivery.run(script())
+    assert delivery.bodies == []
+    assert delivery.claims() == [(1, 3, "refused")], "it may be framed anew"
+    clock.passed += 250
+    tally = delivery.run(script())
+    assert tally.throttled_s == pytest.approx(50, abs=1)
+    assert everything(delivery)
 
 
 @pytest.mark.parametrize(
