@@ -90,9 +90,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `requests` requests in any `seconds`, as the vendor documents it."""
+    """At most `requests` requests in any `seconds`: the vendor's limit, or our part of it."""
 
-    requests: int
+    requests: float
     seconds: float
 
 

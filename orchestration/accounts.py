@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,9 +17,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from destinations import CONNECTORS, connector
 from destinations.base import Destination, Secret
 from destinations.errors import ConfigError
+from orchestration.rate_limits import RateLimits, limited, read_rate_limits
 from orchestration.sql.names import checked_name
 
-OUR_KEYS = ("type", "max_daily_changes")
+OUR_KEYS = ("type", "max_daily_changes", "share", "limits")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DBT_FILTERS = ("as_text", "as_native", "as_bool", "as_number")  # that a profile of dbt may use
 # What the expression of somebody else may raise while it is evaluated, ConfigError apart.
@@ -36,6 +37,8 @@ class Account:
     file: Path
     daily: int | float | None = None
     """`max_daily_changes`: membership changes a day, a number or a share of those told."""
+
+    limits: RateLimits = field(default_factory=RateLimits)
 
 
 def read_accounts(project_dir: Path) -> dict[str, Account]:
@@ -90,7 +93,8 @@ def _account(name: str, entry: object, path: Path) -> Account:
                 "unknown key", file=str(path), key=f"{where}.{key}", accepted=[*OUR_KEYS, *hints]
             )
     daily = _daily(entry.get("max_daily_changes"), path, f"{where}.max_daily_changes")
-    return Account(name, kind, settings, path, daily)
+    limits = read_rate_limits(entry, str(path), where)
+    return Account(name, kind, settings, path, daily, limits)
 
 
 def _daily(value: object, path: Path, where: str) -> int | float | None:
@@ -136,6 +140,9 @@ def open_account(
         elif item.default is MISSING and item.default_factory is MISSING:
             raise ConfigError("this key is missing", file=str(account.file), key=where)
     destination = made.create(made.settings(**values))
+    destination.endpoints = limited(
+        destination.endpoints, account.limits, str(account.file), f"destinations.{account.name}"
+    )
     _check_url(destination.base_url, account)
     return destination
 
