@@ -77,7 +77,8 @@ class Row(NamedTuple):
     """One op of a plan, ready to be framed.
 
     `payload` is a JSON object as UTF-8 bytes, rendered by SQL as the connector's `PayloadSpec`
-    asks: user fields only, no id, time or secret. `occurred_at` is in unix microseconds, UTC.
+    asks: user fields only, no id, time or secret. `occurred_at` is in unix microseconds, UTC;
+    so is `not_before`, before which a request that is in doubt may still change the profile.
     """
 
     seq: int
@@ -86,6 +87,7 @@ class Row(NamedTuple):
     occurred_at: int
     objects: int
     payload: bytes
+    not_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class DestinationContract:
         kinds = {Kind(case["kind"]) for case in cases}
         assert kinds == set(self.destination.endpoints), "a golden case for each kind"
         for case in cases:
-            rows = [Row._make([*given[:-1], given[-1].encode()]) for given in case["rows"]]
+            rows = [Row._make([*given[:-1], given[-1].encode(), 0]) for given in case["rows"]]
             request = self.destination.encode(Kind(case["kind"]), rows, CONTEXT)
             assert request.method == case["method"], case["name"]
             assert request.path == case["path"], case["name"]

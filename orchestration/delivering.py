@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from destinations.base import Context, Destination, SyncShape
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
+from destinations.delivery.policy import quiescence
 from destinations.delivery.sender import Incomplete, Sender, Stopped, Tally
 from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
@@ -74,7 +75,7 @@ def run_sync(
             fold(warehouse, journal)
             plan = None
             if mode is Mode.RETIRE or not _is_held(warehouse, sync, run):
-                plan = _resumable(engine, warehouse, sync, journal, mode)
+                plan = _resumable(engine, warehouse, sync, destination, journal, mode)
             resumed = plan is not None
             if run.status != "held":
                 plan = plan or _planned(engine, warehouse, sync, run, as_of, mode)
@@ -186,7 +187,12 @@ def account_journal(
 
 
 def _resumable(
-    engine: Engine, warehouse: Warehouse, sync: Sync, journal: Journal, mode: Mode
+    engine: Engine,
+    warehouse: Warehouse,
+    sync: Sync,
+    destination: Destination,
+    journal: Journal,
+    mode: Mode,
 ) -> OpenPlan | None:
     """Return the plan to finish; one that has waited too long is closed and planned anew."""
     plan = open_plan(warehouse, sync)
@@ -196,7 +202,8 @@ def _resumable(
         began = journal.created_at <= plan.ready_at.timestamp()
         claims = journal.claims(plan.plan_id)
         ranges = [(claim.seq_from, claim.seq_to) for claim in claims] if began else None
-        close_plan(warehouse, plan, now, ranges)
+        quiet = quiescence(endpoint.timeout for endpoint in destination.endpoints.values())
+        close_plan(warehouse, plan, now + timedelta(seconds=quiet), ranges)
         return None
     return plan
 

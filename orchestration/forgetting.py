@@ -214,12 +214,17 @@ def _store_deletions(engine: Engine, warehouse: Warehouse, account: str, person:
 
 _DELETIONS = """
 insert into tailrace.plan_ops by name
-select $plan as plan_id, row_number() over (order by dest_key) as seq, dest_key,
-    $user as user_id, 'delete' as kind, 'delete' as op, 0 as version, {op_id} as op_id,
-    cast($now as timestamp) as occurred_at, '' as row_hash,
-    cast(null as timestamp) as not_before, 1 as objects,
+with profiles as (
+    select dest_key, (
+        select max(unsure_until) from tailrace.acked as k where k.dest_key = p.dest_key
+    ) as not_before
+    from tailrace_profiles as p where destination = $account
+)
+select $plan as plan_id, row_number() over (order by not_before is not null, dest_key) as seq,
+    dest_key, $user as user_id, 'delete' as kind, 'delete' as op, 0 as version, {op_id} as op_id,
+    cast($now as timestamp) as occurred_at, '' as row_hash, not_before, 1 as objects,
     cast(json_object($identifier, dest_key) as varchar) as payload
-from tailrace_profiles where destination = $account
+from profiles
 """
 
 _DELETION_PLAN = """

@@ -23,7 +23,7 @@ CHUNK_BYTES = 32 * 1024 * 1024
 # One scan of the receipts of a plan, which are few where nobody is suppressed.
 _CHUNK = """
 select kind, seq, dest_key, op_id, epoch_us(occurred_at) as occurred_us, objects,
-    encode(payload) as payload
+    encode(payload) as payload, coalesce(epoch_us(not_before), 0) as not_before
 from tailrace.plan_ops
 where plan_id = $plan and seq between $from and $to and seq not in (
     select seq_from from tailrace.receipts where plan_id = $plan and outcome = 'suppressed')

@@ -13,9 +13,6 @@ from orchestration.project import Sync
 from orchestration.sql.names import aware_utc, ident, naive_utc
 from orchestration.warehouse import Warehouse
 
-QUIESCENCE = timedelta(seconds=60)
-"""A request may still be applied after our timeout; a later op for the same key waits this long."""
-
 FINAL = "('delivered', 'rejected', 'later', 'suppressed')"
 """Outcomes after which an op is not sent again by its plan."""
 
@@ -86,7 +83,7 @@ select cast($plan as varchar) as plan_id, field, "rows", empty from tailrace_fie
 _INSERT_OPS = """
 insert into tailrace.plan_ops by name
 select $plan as plan_id, seq, dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash,
-    cast(null as timestamp) as not_before, 1 as objects, payload
+    not_before, 1 as objects, payload
 from tailrace_ops
 """
 
@@ -262,7 +259,7 @@ def set_status(warehouse: Warehouse, plan_id: str, status: str) -> None:
 def close_plan(
     warehouse: Warehouse,
     plan: OpenPlan,
-    now: datetime,
+    unsure_until: datetime,
     claimed: Sequence[tuple[int, int]] | None,
 ) -> None:
     """End a plan that was not sent in time; what may have arrived is unsure from now on.
@@ -270,7 +267,7 @@ def close_plan(
     Args:
         warehouse: where the plan is.
         plan: a ready or delivering plan.
-        now: the instant it is closed.
+        unsure_until: when no request of it can be under way any more.
         claimed: the ranges of seqs that went, or were about to go, on the wire; None if the
             journal that knew is lost, so that any of them may have.
     """
@@ -282,7 +279,7 @@ def close_plan(
             )
             for bounds in ranges:
                 warehouse.execute("insert into tailrace_claimed values (?, ?)", list(bounds))
-            warehouse.execute(_MARK_UNSURE, [naive_utc(now + QUIESCENCE), plan.plan_id])
+            warehouse.execute(_MARK_UNSURE, [naive_utc(unsure_until), plan.plan_id])
         _supersede(warehouse, plan.plan_id)
 
 

@@ -70,6 +70,7 @@ versioned as (
 )
 select dest_key, user_id, kind, op, version, occurred_at, row_hash, bad_field, payload, event_id,
     received_at, unsure_until, known_op is null as is_new, is_gone, quick, reused,
+    case when not repeats and not reused then unsure_until end as not_before,
     {event_id if is_events else f"coalesce(kept_op_id, {state_id})"} as op_id,
     {nth if is_events and once else "1"} as nth
 from versioned
@@ -80,7 +81,8 @@ def _ops(scope: Scope, now: datetime) -> str:
     """Number what can be sent.
 
     A request holds one kind and, where the endpoint needs it, one row per dest_key: so seq goes
-    by kind, then by the how-many-eth op of its dest_key, then by time.
+    by kind, then by the how-many-eth op of its dest_key, then by time. What has to wait for a
+    request in doubt comes last.
     """
     return f"""
 create or replace temp table tailrace_ops as
@@ -89,8 +91,9 @@ with refused as (
         and op_id not in ({still_later(scope, now)})
 )
 select dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash, event_id, received_at,
-    is_new, is_gone, nth, payload,
-    row_number() over (order by kind, nth, occurred_at, dest_key, op_id) as seq
+    is_new, is_gone, nth, payload, not_before,
+    row_number() over (
+        order by not_before is not null, kind, nth, not_before, occurred_at, dest_key, op_id) as seq
 from tailrace_keyed
 where bad_field is null and kind is not null and op_id not in (select op_id from refused)
 """

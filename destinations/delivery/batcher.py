@@ -22,6 +22,7 @@ def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
     keys: set[str] = set()
     objects = 0
     size = ENVELOPE
+    waits = False
     once = endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
     for row in rows:
         row_size = len(row.payload) + ROW_OVERHEAD
@@ -30,9 +31,12 @@ def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
             or objects + row.objects > endpoint.max_objects
             or size + row_size > endpoint.max_bytes
         )
-        if batch and (full or (once and row.dest_key in keys)):
+        # Who has to wait does not hold up the others.
+        apart = (row.not_before > 0) is not waits
+        if batch and (full or apart or (once and row.dest_key in keys)):
             yield batch
             batch, keys, objects, size = [], set(), 0, ENVELOPE
+        waits = row.not_before > 0
         batch.append(row)
         keys.add(row.dest_key)
         objects += row.objects

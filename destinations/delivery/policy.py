@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -24,6 +24,9 @@ LONGEST_WAIT = 60.0
 LONGEST_THROTTLE = 900.0
 """Seconds that one request may be put off altogether before the run ends incomplete."""
 
+QUIESCENCE = 60.0
+"""Seconds for which a request without an answer may still be applied, or two timeouts if longer."""
+
 _BY_STATUS = {
     401: Verdict.STOP,
     403: Verdict.STOP,
@@ -43,6 +46,11 @@ def verdict(status: int) -> Verdict:
     if status >= 500:
         return Verdict.RETRY
     return Verdict.STOP
+
+
+def quiescence(timeouts: Iterable[float]) -> float:
+    """Return how long a request with one of these timeouts may be under way, in seconds."""
+    return max(QUIESCENCE, *(2 * timeout for timeout in timeouts))
 
 
 def backoff(attempt: int, draw: float) -> float:

@@ -34,6 +34,7 @@ from destinations.delivery.transport import Failed, Transport
 # A refused request is sent again without the rows it names, in the runs between them; with more
 # rows than this, halving costs fewer requests.
 MOST_NAMED = 8
+MICROSECONDS = 1_000_000
 
 Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Row]]]]
 """Yields the rows of a range of seqs, in order, as runs of one kind; some may be left out."""
@@ -106,6 +107,7 @@ class Sender:
         `repeat_of` are the bounds of a request that may have arrived: they stay, even if a row at
         its edge may not be sent any more.
         """
+        self._let_settle(kind, rows)
         rows = self.still(rows)
         if not rows:
             return
@@ -123,6 +125,18 @@ class Sender:
             self._deliver(plan_id, kind, rows, tally, repeat_of=bounds)
             return
         self._settle(plan_id, claim, kind, rows, response, tally)
+
+    def _let_settle(self, kind: Kind, rows: Sequence[Row]) -> None:
+        """Wait until no request of before can change these profiles any more."""
+        last = max((row.not_before for row in rows), default=0) / MICROSECONDS
+        wait = last - self.clock.now().timestamp() if last else 0.0
+        if wait > policy.LONGEST_WAIT:
+            raise Incomplete(
+                f"{self.endpoints[kind].path}: requests without an answer may still be under way "
+                f"for {wait:.0f} s"
+            )
+        if wait > 0:
+            self.clock.sleep(wait)
 
     def _answer(
         self,

@@ -254,7 +254,9 @@ def test_a_profile_that_only_arrived_is_deleted_too(lived: World, kept: Vault) -
     assert lived.run("traits").status == "incomplete"
     assert set(kept.profiles) == {"dot@example.com"}
     lived.wrap = None
+    lost = lived.clock.now()
     forgotten(lived, "dot")
+    assert lived.clock.now() - lost >= timedelta(seconds=60), "nor after it can that arrive"
     assert kept.profiles == {}
     assert traces(lived, "dot@") == {}
     assert lived.run("traits").delivered == 0

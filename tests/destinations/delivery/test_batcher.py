@@ -24,7 +24,7 @@ endpoints = st.builds(
 
 def make_rows(shapes: list[tuple[int, int, int]]) -> list[Row]:
     return [
-        Row(seq, f"user{who}", f"op{seq}", seq, objects, b"x" * size)
+        Row(seq, f"user{who}", f"op{seq}", seq, objects, b"x" * size, who // 4 * seq)
         for seq, (who, objects, size) in enumerate(shapes, 1)
     ]
 
@@ -41,6 +41,7 @@ def fits(batch: list[Row], endpoint: Endpoint) -> bool:
         and sum(row.objects for row in batch) <= endpoint.max_objects
         and size(batch) <= endpoint.max_bytes
         and (not once or len(keys) == len(batch))
+        and len({row.not_before > 0 for row in batch}) == 1
     )
 
 
@@ -77,7 +78,7 @@ def test_batches_are_made_as_rows_arrive() -> None:
     taken: list[int] = []
 
     def rows() -> object:
-        for row in make_rows([(seq, 1, 1) for seq in range(100)]):
+        for row in make_rows([(seq % 4, 1, 1) for seq in range(100)]):
             taken.append(row.seq)
             yield row
 

@@ -134,7 +134,7 @@ def test_a_mistake_in_the_project_is_named(
     with pytest.raises(dg.DagsterInvalidDefinitionError, match="base_ulr") as raised:
         defs()
     assert str(file) in str(raised.value)
-    assert "accepted: type, max_daily_changes, api_key" in str(raised.value)
+    assert "accepted: type, max_daily_changes, share, limits, api_key" in str(raised.value)
 
 
 @pytest.mark.parametrize(
