@@ -55,7 +55,8 @@ known as (
 )
 select coalesce(g.dest_key, k.dest_key) as dest_key, coalesce(g.user_id, k.user_id) as user_id,
     greatest(g.entered_at, {_went_live(scope)}) as entered_at, g.user_id is not null as is_in,
-    g.is_repeated, g.is_barred or {scope.barred("k.user_id", "k.dest_key")} as is_barred,
+    g.is_repeated,
+    g.is_barred or (g.user_id is null and {scope.barred("k.user_id", "k.dest_key")}) as is_barred,
     false as is_silent, k.user_id as known_user_id, {known_columns("k")}
 from grouped as g
 left join known as k on g.place = k.place

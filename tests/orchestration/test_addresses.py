@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from destinations.errors import ConfigError
+from orchestration.suppression import suppress
 from tests.support.world import World
 
 TRACK: dict[str, Any] = {"as": "track"}
@@ -68,6 +69,17 @@ def test_somebody_new_at_the_new_address_is_told(track: World) -> None:
     day(track, {"u": {"email": "old@example.com"}, "v": {"email": "new@example.com"}}, {"u"})
     day(track, {"u": {"email": "new@example.com"}, "v": {"email": "new@example.com"}}, {"u", "v"})
     assert told(track, "new@example.com") == ["Audience Entered"]
+
+
+def test_who_had_an_address_before_does_not_bar_who_has_it_now(track: World) -> None:
+    """The one is suppressed by id, not by the address that is somebody else's by now."""
+    day(track, {"u": {"email": "one@example.com"}, "v": {"email": "two@example.com"}}, {"u"})
+    day(track, {"u": {"email": "one@example.com"}, "v": {"email": "two@example.com"}}, set())
+    with track.connect() as warehouse:
+        suppress(warehouse, ["u"], "asked", track.clock.now())
+    day(track, {"v": {"email": "one@example.com"}}, {"v"})
+    entered, exited = "Audience Entered", "Audience Exited"
+    assert told(track, "one@example.com") == [entered, exited, entered]
 
 
 def test_leaving_and_moving_at_once_is_leaving(track: World) -> None:
