@@ -150,6 +150,15 @@ def _lives(lab: Lab, name: str) -> dict[str, list[Step]]:
     return lives
 
 
+_THROUGH = """
+select distinct o.occurred_at from tailrace.plan_ops as o
+inner join tailrace.plans as p on o.plan_id = p.plan_id where p.ready_at is not null
+"""
+_FIRST_THROUGH = """
+select min(as_of) from tailrace.plans where sync = ? and ready_at is not null and event > 0
+"""
+
+
 def events_are_stored_once(lab: Lab, name: str) -> None:
     """Each event that was due is there, and twice only if its first way was in doubt."""
     truth, said = lab.truth, lab.said[name]
@@ -160,13 +169,12 @@ def events_are_stored_once(lab: Lab, name: str) -> None:
             assert event.id in lab.ledger.ops[name], f"{name}: nobody planned {event}"
             stored[event.created_at].add(event.id)
     ops = lab.ledger.ops[name].items()
-    # What only ever stood in plans that nobody let through is owed no longer than it is recent.
-    through = lab.world.rows(
-        "select distinct o.occurred_at from tailrace.plan_ops as o "
-        "inner join tailrace.plans as p on o.plan_id = p.plan_id where p.ready_at is not null"
-    )
     planned = {op.occurred_at for op_id, op in ops if op_id not in lab.vendor.refused}
-    planned &= {at for (at,) in through}
+    # What only ever stood in plans that nobody let through is owed if the first one that somebody
+    # did let through looked back as far.
+    through = {at for (at,) in lab.world.rows(_THROUGH)}
+    ((first,),) = lab.world.rows(_FIRST_THROUGH, [name])
+    planned = {at for at in planned if at in through or (first and at > first - LOOK_BACK)}
     for happened in truth.events[: truth.built_events]:
         ids = stored.get(int(happened.at.timestamp()), set())
         assert len(ids) < 2 or lab.is_rough or ids & lab.vendor.doubtful, (
