@@ -12,14 +12,12 @@ import pytest
 
 from destinations.base import Response
 from destinations.errors import ConfigError, LockedError
-from destinations.iterable import Iterable
-from orchestration import engine as engines
 from orchestration import forgetting
 from orchestration.forgetting import Forgetting, forget, would_forget
 from orchestration.project import Model
 from orchestration.sql.names import text
 from orchestration.suppression import suppressed, unsuppress
-from tests.support.deleting import Deleting, Vault, vault
+from tests.support.deleting import Vault, can_delete, vault
 from tests.support.faults import down
 from tests.support.world import World, make_world, world_again
 
@@ -56,14 +54,7 @@ def lived(life: World, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
     """An account that can delete, and its endpoint."""
-    real = engines.open_account
-
-    def opened(*args: Any, **options: Any) -> Any:
-        made = real(*args, **options)
-        assert isinstance(made, Iterable)
-        return Deleting(made)
-
-    monkeypatch.setattr(engines, "open_account", opened)
+    can_delete(monkeypatch)
     with vault() as running:
         yield running
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from destinations.errors import ConfigError
-from destinations.iterable import Iterable
-from orchestration import engine as engines
 from orchestration.engine import Engine
 from orchestration.forgetting import forget, would_forget
 from orchestration.sql.names import text
 from orchestration.suppression import suppressed
-from tests.support.deleting import Deleting
+from tests.support.deleting import can_delete
 from tests.support.world import T0, World
 
 
@@ -39,14 +36,7 @@ def is_suppressed(world: World, who: str) -> bool:
 
 
 def test_an_account_that_is_not_set_up(told: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = engines.open_account
-
-    def opened(*args: Any, **options: Any) -> Any:
-        made = real(*args, **options)
-        assert isinstance(made, Iterable)
-        return Deleting(made)
-
-    monkeypatch.setattr(engines, "open_account", opened)
+    can_delete(monkeypatch)
     with pytest.raises(ConfigError, match="is empty"):
         forget(without_key(told), "zoe", by_email=False)
     assert not is_suppressed(told, "zoe")

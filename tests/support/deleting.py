@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 from destinations.base import (
     Context,
     FollowUp,
@@ -23,6 +25,7 @@ from destinations.base import (
     SyncShape,
 )
 from destinations.iterable import Iterable
+from orchestration import engine as engines
 
 
 class Deleting:
@@ -116,3 +119,15 @@ def vault() -> Iterator[Vault]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def can_delete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every account that is opened be one that can delete."""
+    real = engines.open_account
+
+    def opened(*args: Any, **options: Any) -> Any:
+        made = real(*args, **options)
+        assert isinstance(made, Iterable)
+        return Deleting(made)
+
+    monkeypatch.setattr(engines, "open_account", opened)
