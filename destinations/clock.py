@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 
@@ -26,6 +28,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
+    def __init__(self) -> None:
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+
     def now(self) -> datetime:
         """Return the current instant, UTC and aware."""
         return datetime.now(UTC)  # noqa: TID251 - the one place that reads the time
@@ -35,8 +40,13 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait that many seconds."""
-        time.sleep(max(0.0, seconds))  # noqa: TID251 - the one place that sleeps
+        """Wait that many seconds, or until `wake`."""
+        with suppress(Empty):
+            self._wakes.get(timeout=max(0.0, seconds))
+
+    def wake(self) -> None:
+        """End the sleep that is under way, or else the next one; a signal handler may ask it."""
+        self._wakes.put(None)
 
 
 def whole_second(instant: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -151,16 +151,10 @@ def run_syncs(
     runs: dict[str, SyncRun] = {}
     renewed: set[str] = set()
     for sync in chosen:
-        blocked = [
-            key for key in sync.options.after if key in runs and runs[key].status in BLOCKING
-        ]
-        if blocked:
-            runs[sync.key] = SyncRun(
-                sync.key,
-                sync.options.destination,
-                "waiting",
-                reasons=[f"comes after {', '.join(blocked)}, which did not get through"],
-            )
+        waits = _why_it_waits(engine, sync, runs)
+        if waits:
+            account = sync.options.destination
+            runs[sync.key] = SyncRun(sync.key, account, "waiting", reasons=[waits])
             continue
         try:
             account = sync.options.destination
@@ -172,6 +166,13 @@ def run_syncs(
             runs[sync.key] = failed_run(sync, error)
             log_unstarted(engine.connect, [runs[sync.key]], engine.clock.now())
     return tuple(runs.values())
+
+
+def _why_it_waits(engine: Engine, sync: Sync, runs: Mapping[str, SyncRun]) -> str | None:
+    if engine.ending.asked:
+        return "the run was asked to end before it"
+    blocked = [key for key in sync.options.after if key in runs and runs[key].status in BLOCKING]
+    return f"comes after {', '.join(blocked)}, which did not get through" if blocked else None
 
 
 def activate(engine: Engine, as_of: datetime | None, *, keep_going: bool = False) -> Activation:

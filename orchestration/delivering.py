@@ -11,10 +11,13 @@ from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 
 from destinations.base import Context, Destination, SyncShape
+from destinations.delivery.calling import Tally
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
 from destinations.delivery.policy import quiescence
-from destinations.delivery.sender import Incomplete, Sender, Stopped, Tally
+from destinations.delivery.sender import Sender
+from destinations.delivery.steps import Incomplete, Stopped
+from destinations.delivery.wire import OneByOne, SideBySide, Wire
 from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import fold
@@ -228,18 +231,21 @@ def send_plan(
     run.plan_id = plan.plan_id
     tally = Tally()
     read, still = reader(engine.connect, plan, engine.clock.now)
-    with closing(engine.transport(destination)) as transport:
+    ordered = sync.options.sends == "events" and sync.options.order == "time"
+    with closing(_wire(engine, destination, ordered=ordered)) as wire:
         sender = Sender(
             destination=destination,
             context=Context(SyncShape(sync.key, sync.audience.key if sync.audience else None)),
             journal=journal,
             limiter=Limiter(journal, engine.clock),
-            transport=transport,
+            wire=wire,
             clock=engine.clock,
             random=engine.random,
             endpoints=destination.endpoints,
             after_request=_after_request(engine, sync, journal, plan),
             still=still,
+            ordered=ordered,
+            ending=engine.ending,
         )
         try:
             sender.send(plan.plan_id, plan.ops, read, tally)
@@ -247,12 +253,16 @@ def send_plan(
         except Incomplete as ending:
             run.status, run.reasons = "incomplete", [f"{ending}; the next run goes on from here"]
         except Stopped as ending:
-            run.status = "failed"
-            run.reasons = [
-                f"{ending}: see to the account's key and address in destinations.yml; no row was "
-                "rejected for it"
-            ]
+            run.status, run.reasons = "failed", [f"{ending}; no row was rejected for it"]
     return tally
+
+
+def _wire(engine: Engine, destination: Destination, *, ordered: bool) -> Wire:
+    most = max(endpoint.concurrency for endpoint in destination.endpoints.values())
+    first = engine.transport(destination)
+    if ordered or most == 1:
+        return OneByOne(first)
+    return SideBySide(first, lambda: engine.transport(destination))
 
 
 def _finish(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from destinations.base import Destination
 from destinations.clock import Clock
+from destinations.delivery.steps import Ending
 from destinations.delivery.transport import HttpTransport, Transport
 from destinations.errors import ConfigError
 from orchestration.accounts import Account, open_account
@@ -47,6 +48,7 @@ class Engine:
     transport: Callable[[Destination], Transport] = http
     progress: Progress = quiet
     new_journal: bool = False
+    ending: Ending = field(default_factory=Ending)
 
     def plan_limits(self, sync: Sync) -> Limits:
         """Return how much a plan of this sync may do by itself."""

@@ -106,6 +106,7 @@ class SyncOptions(BaseModel):
     key: str | None = None
     fields: dict[str, Annotated[MappedField, BeforeValidator(_field)]] = {}
     events: tuple[str, ...] = ()
+    order: Literal["time", "none"] = "time"
     since: Duration = timedelta(days=7)
     after: tuple[str, ...] = ()
     max_first: int | None = Field(default=None, ge=0, strict=True)

@@ -37,6 +37,8 @@ create table if not exists budget (name text primary key, tat real not null);
 create table if not exists throttle (
     name text primary key, blocked_until real not null, factor real not null,
     changed_at real not null);
+create table if not exists breaker (
+    name text primary key, open_until real not null, failures integer not null);
 """
 
 
@@ -144,8 +146,8 @@ class Journal:
     def claims(self, plan_id: str) -> list[Claim]:
         """Return every claim of a plan."""
         found = self._con.execute(
-            "select claim_id, seq_from, seq_to, attempt, kind, outcome from claims "
-            "where plan_id = ?",
+            "select claim_id, seq_from, seq_to, attempt, kind, outcome, coalesce(body_sha256, '') "
+            "from claims where plan_id = ?",
             [plan_id],
         )
         return [Claim(*row) for row in found]

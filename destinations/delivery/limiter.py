@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from destinations.base import Endpoint, Window
 from destinations.clock import Clock
+from destinations.delivery import breaker
 from destinations.delivery.journal import Journal
 from destinations.delivery.policy import LONGEST_THROTTLE, LONGEST_WAIT
 
@@ -57,8 +58,9 @@ class Pace:
 
 @dataclass(slots=True)
 class _Permits:
-    """Permits taken together: each is good from its own instant until that of the last."""
+    """Permits `taken` together at `since`: each is good from its instant to that of the last."""
 
+    since: float
     start: float
     spacing: float
     taken: int
@@ -70,7 +72,7 @@ class _Permits:
 
     def is_good(self, now: float) -> bool:
         last = self.start + (self.taken - 1) * self.spacing
-        return self.used < self.taken and self.start - CLOCK_STEP <= now <= last
+        return self.used < self.taken and self.since - CLOCK_STEP <= now <= last
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,37 @@ class Limiter:
     journal: Journal
     clock: Clock
     _held: dict[str, _Permits] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
 
-    def acquire(self, name: str, endpoint: Endpoint) -> float:
-        """Wait until one request may go; returns the seconds waited.
+    def take(self, name: str, endpoint: Endpoint) -> float:
+        """Take the permit for one request; returns the seconds until it is good.
 
         Raises:
-            Ahead: that would take more than 15 minutes, or more than one of being throttled.
+            Ahead: that is more than 15 minutes, or more than one for an endpoint that is
+                throttled or down.
         """
         held = self._held.get(name)
         if held is None or not held.is_good(self._now()):
             held = self._held[name] = self._reserve(name, endpoint, held)
         start = held.due
         held.used += 1
-        wait = max(0.0, start - self._now())
-        if wait:
-            self.clock.sleep(wait)
-        return wait
+        return max(0.0, start - self._now())
+
+    def is_trial(self, name: str) -> bool:
+        """Tell whether the endpoint was down: its next request is to be tried only once."""
+        return name in self._tried
+
+    def gave_up(self, name: str) -> None:
+        """Leave an endpoint alone that ended a run; all processes do."""
+        self._held.pop(name, None)
+        with self.journal.transaction() as con:
+            breaker.gave_up(con, name, self._now())
+
+    def recovered(self, name: str) -> None:
+        """Take an endpoint that was tried to be up again."""
+        self._tried.discard(name)
+        with self.journal.transaction() as con:
+            breaker.recovered(con, name)
 
     def throttled(self, name: str, endpoint: Endpoint, seconds: float) -> None:
         """Leave the endpoint alone for as long as it asks, and be slower after that.
@@ -121,11 +138,14 @@ class Limiter:
             now = self._now()
             _follow_the_clock(con, now)
             until, factor, _ = _throttle(con, name, endpoint, now)
+            resting, failures = breaker.rest(con, name)
+            until = max(until, resting)
             if until - now > LONGEST_WAIT:
                 raise Ahead(until - now)
+            self._tried.add(name) if failures else self._tried.discard(name)
             pace = paced(endpoint.windows, factor)
             # As many as were used in time: what one process takes and does not use, all lack.
-            count = min(pace.permits, 1 if last is None else _wanted(last))
+            count = min(pace.permits, 1 if last is None or failures else _wanted(last))
             keys = [f"{name}/{window.seconds:g}" for window in endpoint.windows]
             found = con.execute(
                 f"select max(tat) from budget where name in ({','.join('?' * len(keys))})", keys
@@ -140,7 +160,7 @@ class Limiter:
                     for key, spacing in zip(keys, pace.spacings, strict=True)
                 ],
             )
-            return _Permits(start, pace.spacing, count)
+            return _Permits(now, start, pace.spacing, count)
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
@@ -203,6 +223,7 @@ def _follow_the_clock(con: sqlite3.Connection, now: float) -> None:
             "update throttle set blocked_until = blocked_until - ?1, changed_at = changed_at - ?1",
             [back],
         )
+        con.execute("update breaker set open_until = open_until - ?", [back])
     con.execute(
         "insert into budget values (?, ?) on conflict (name) do update set tat = ?2", [_LATEST, now]
     )

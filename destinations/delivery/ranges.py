@@ -21,15 +21,20 @@ class Claim(NamedTuple):
     attempt: int
     kind: str
     outcome: str | None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Seqs to send; `claimed` keeps the boundaries of a request that may have arrived."""
+    """Seqs to send; `claimed` keeps the boundaries of a request that may have arrived.
+
+    `sha256` is of that request's body.
+    """
 
     seq_from: int
     seq_to: int
     claimed: bool
+    sha256: str = ""
 
 
 def pending(last_seq: int, claims: Iterable[Claim]) -> list[Span]:
@@ -46,7 +51,7 @@ def pending(last_seq: int, claims: Iterable[Claim]) -> list[Span]:
         if claim.outcome == "delivered"
     ]
     again = [
-        Span(*bounds, claimed=True)
+        Span(*bounds, claimed=True, sha256=claim.sha256)
         for bounds, claim in latest.items()
         if claim.outcome in (None, "retry") and not _covered(bounds, done)
     ]

@@ -30,10 +30,13 @@ from destinations.base import (
     SyncShape,
     Window,
 )
+from destinations.delivery.calling import Tally
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
-from destinations.delivery.sender import Sender, Tally
-from destinations.delivery.transport import Failed
+from destinations.delivery.sender import Sender
+from destinations.delivery.steps import Ending
+from destinations.delivery.transport import Failed, Transport
+from destinations.delivery.wire import OneByOne, Wire
 from tests.conftest import FakeClock
 
 PLAN = "p-1"
@@ -151,6 +154,9 @@ class Delivery:
     bodies: list[bytes] = field(default_factory=list)
     wrap: Callable[[Journal], Any] = lambda journal: journal
     durable: bool = False
+    ordered: bool = True
+    ending: Ending = field(default_factory=Ending)
+    make_wire: Callable[[Transport], Wire] = OneByOne
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -170,11 +176,13 @@ class Delivery:
                 context=Context(SyncShape("s")),
                 journal=self.wrap(journal),
                 limiter=Limiter(journal, self.clock),
-                transport=transport,
+                wire=self.make_wire(transport),
                 clock=self.clock,
                 random=random or Random(1),
                 endpoints=self.endpoints,
                 after_request=lambda tally: None,
+                ordered=self.ordered,
+                ending=self.ending,
             )
             sender.send(PLAN, len(self.rows), self.read, self.tally)
         return self.tally

@@ -45,10 +45,10 @@ def opening(
 
 def test_a_claim_is_open_until_it_is_settled(journal: Journal) -> None:
     claim = journal.claim("p1", 1, 10, "track", SHA)
-    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", None)]
+    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", None, SHA)]
     assert journal.unexported() == ([], [])
     journal.settle(claim, "delivered", 200)
-    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", "delivered")]
+    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", "delivered", SHA)]
 
 
 def test_attempts_rise_where_ranges_overlap_and_nowhere_else(journal: Journal) -> None:
@@ -164,7 +164,7 @@ def test_a_claim_survives_the_kill_of_its_process(path: Path, clock: FakeClock) 
         assert process.stdout.readline() == "in a transaction\n"
         process.send_signal(signal.SIGKILL)
     journal = opening(path, clock)
-    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", None)]
+    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", None, SHA)]
     journal.claim("p1", 1, 10, "track", SHA)
     assert [found.attempt for found in sorted(journal.claims("p1"))] == [1, 2]
     journal.close()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from destinations.base import Kind, Locates, Request, Response, Window
 from destinations.delivery import policy
 from destinations.delivery.limiter import Limiter
-from destinations.delivery.sender import Incomplete, Stopped
+from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.transport import Failed
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import (

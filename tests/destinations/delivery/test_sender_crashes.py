@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from destinations.base import Kind, Request, Response
 from destinations.delivery.journal import Journal
 from destinations.delivery.ranges import pending
-from destinations.delivery.sender import Incomplete, Stopped
+from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.transport import Failed
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import OK, PLAN, Delivery, endpoint, make_rows
