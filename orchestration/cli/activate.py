@@ -74,7 +74,7 @@ def run(
     from orchestration.activate import activate, exit_code
     from orchestration.cli import render
 
-    engine = _with_progress(app.engine(new_journal=new_journal), app)
+    engine = _sending(app, new_journal=new_journal)
     with _sandbox(app, to_sandbox):
         done = activate(engine, as_of, keep_going=keep_going)
 
@@ -193,7 +193,7 @@ def sync(
     from orchestration.cli import render
 
     mode = _mode(syncs, modes)
-    engine = _with_progress(app.engine(new_journal=new_journal), app)
+    engine = _sending(app, new_journal=new_journal)
     known = {item.key: item for item in engine.project.syncs}
     with _sandbox(app, to_sandbox):
         done = run_syncs(engine, chosen(syncs, known, "sync"), as_of, mode)
@@ -213,7 +213,11 @@ def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
     return sandbox_environment(app)
 
 
-def _with_progress(engine: Engine, app: App) -> Engine:
+def _sending(app: App, *, new_journal: bool) -> Engine:
+    """Return an engine that shows how far it is and comes to an end when it is asked to."""
+    from orchestration.cli.ending import end_on_sigterm
     from orchestration.cli.progress import teller
 
+    engine = app.engine(new_journal=new_journal)
+    end_on_sigterm(engine.ending, app.clock)
     return engine if app.as_json else replace(engine, progress=teller(engine.clock, "rows"))

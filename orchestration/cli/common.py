@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from destinations.clock import Clock, SystemClock
+from destinations.clock import SystemClock
 from destinations.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class App:
     profiles_dir: Path
     target: str | None
     as_json: bool
-    clock: Clock
+    clock: SystemClock
 
     @property
     def dbt(self) -> DbtPaths:
