@@ -57,7 +57,20 @@ def fold(warehouse: Warehouse, journal: Journal) -> None:
         warehouse.append("tailrace_failures", _failure_table(failures))
         for statement in (*_COPY_RECEIPTS, *_COPY_REJECTS, *_ACKNOWLEDGE):
             warehouse.execute(statement)
+        _keep_quiet(warehouse, [r for r in receipts if r.quiet_until is not None])
     journal.mark_exported(receipts, failures)
+
+
+def _keep_quiet(warehouse: Warehouse, receipts: Sequence[Receipt]) -> None:
+    """Note until when attempts without an answer may change what came after them.
+
+    What was refused after such an attempt may have been taken before: it is unsure.
+    """
+    for receipt in receipts:
+        until = _instant(receipt.quiet_until or 0.0)
+        bounds = [receipt.plan_id, receipt.seq_from, receipt.seq_to]
+        warehouse.execute(_QUIET, [until, *bounds])
+        warehouse.execute(_REFUSED_IN_DOUBT, [until, *bounds])
 
 
 def _receipt_table(receipts: Sequence[Receipt], failures: Sequence[Failure]) -> pa.Table:
@@ -133,6 +146,23 @@ _COPY_REJECTS = (
     """,
     "insert into tailrace.rejects by name select * from tailrace_new_rejects",
 )
+
+_QUIET = """
+update tailrace.acked as k set quiet_until = greatest(k.quiet_until, cast(? as timestamp))
+from tailrace.plan_ops as o
+inner join tailrace.plans as p on o.plan_id = p.plan_id
+where k.sync = p.sync and k.dest_key = o.dest_key and o.op <> 'event'
+    and o.plan_id = ? and o.seq between ? and ?
+"""
+
+_REFUSED_IN_DOUBT = """
+update tailrace.acked as k set unsure_until = cast(? as timestamp)
+from tailrace.op_outcomes as r
+inner join tailrace.plans as p on r.plan_id = p.plan_id
+where k.sync = p.sync and k.dest_key = r.dest_key and k.issued_op_id = r.op_id
+    and k.version_issued > coalesce(k.version_acked, 0) and r.outcome in ('rejected', 'later')
+    and r.plan_id = ? and r.seq between ? and ?
+"""
 
 _ACKNOWLEDGE = (
     """

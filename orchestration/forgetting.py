@@ -216,7 +216,8 @@ _DELETIONS = """
 insert into tailrace.plan_ops by name
 with profiles as (
     select dest_key, (
-        select max(unsure_until) from tailrace.acked as k where k.dest_key = p.dest_key
+        select max(greatest(unsure_until, quiet_until)) from tailrace.acked as k
+        where k.dest_key = p.dest_key
     ) as not_before
     from tailrace_profiles as p where destination = $account
 )

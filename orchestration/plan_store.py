@@ -179,7 +179,7 @@ select $sync as sync, n.dest_key, n.user_id,
     case when n.kind is null then n.occurred_at else k.occurred_at end as occurred_at,
     case when n.kind is not null then k.unsure_until end as unsure_until,
     n.op as issued_op, n.op_id as issued_op_id, n.row_hash as issued_row_hash,
-    n.occurred_at as issued_occurred_at, n.quick
+    n.occurred_at as issued_occurred_at, n.quick, k.quiet_until
 from tailrace_keyed as n
 left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
 """

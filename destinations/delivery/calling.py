@@ -38,14 +38,19 @@ class Tally:
             self.warnings[name] = self.warnings.get(name, 0) + count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claimed:
-    """A request whose rows are claimed; `began` tells that it may have arrived before."""
+    """A request whose rows are claimed.
+
+    `began` tells that it may have arrived before; `quiet_until`, when no attempt without an
+    answer can be under way any more, in unix seconds.
+    """
 
     claim: int
     endpoint: Endpoint
     request: Request
     began: bool
+    quiet_until: float | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +126,9 @@ class Caller:
         path, started = claimed.endpoint.path, self.clock.monotonic()
         self.tally.calls += 1
         answer = yield from answer_to(claimed.request, claimed.endpoint.timeout)
+        if _in_doubt(answer):
+            now = self.clock.now().timestamp()
+            claimed.quiet_until = now + policy.quiescence([claimed.endpoint.timeout])
         if _judge(answer)[0] is Verdict.READ:
             self._health(claimed.endpoint).answered(self.clock.monotonic() - started)
             if self.limiter.is_trial(path):
@@ -187,6 +195,13 @@ class Caller:
             if told:  # to be told to wait 0 s is to be told nothing
                 return told
         return policy.backoff(attempt, self.random.random())
+
+
+def _in_doubt(answer: Response | Failed) -> bool:
+    """Tell whether a request may be applied yet, or was, though the answer does not say so."""
+    if isinstance(answer, Failed):
+        return answer.sent
+    return policy.verdict(answer.status) is Verdict.RETRY
 
 
 def _judge(answer: Response | Failed) -> tuple[Verdict, int | None, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from destinations.base import Outcome
+from destinations.delivery.calling import Claimed
 from destinations.delivery.journal import Journal
 from destinations.delivery.steps import Stopped
 
@@ -17,7 +18,7 @@ MOST_DOUBTED = 10
 
 @dataclass(slots=True)
 class _Doubt:
-    claim: int
+    claimed: Claimed
     seq: int
     http_status: int
     outcome: Outcome
@@ -36,14 +37,15 @@ class Doubts:
         self.served.add(path)
         return self._reject(path)
 
-    def refused(self, path: str, claim: int, seq: int, http_status: int, outcome: Outcome) -> int:
+    def refused(self, claimed: Claimed, seq: int, http_status: int, outcome: Outcome) -> int:
         """A row was refused alone; returns how many rows are rejected by now.
 
         Raises:
             Stopped: so were all the others that were tried.
         """
+        path = claimed.endpoint.path
         listed = self.open.setdefault(path, [])
-        listed.append(_Doubt(claim, seq, http_status, outcome))
+        listed.append(_Doubt(claimed, seq, http_status, outcome))
         if path in self.served:
             return self._reject(path)
         if len(listed) >= MOST_DOUBTED:
@@ -61,12 +63,18 @@ class Doubts:
         """The account is to be seen to: what is in doubt is left for the next run."""
         for doubts in self.open.values():
             for doubt in doubts:
-                self.journal.settle(doubt.claim, "refused", doubt.http_status)
+                self.journal.settle(doubt.claimed.claim, "refused", doubt.http_status)
         self.open.clear()
 
     def _reject(self, path: str) -> int:
         doubts = self.open.pop(path, [])
         for doubt in doubts:
             told = {doubt.seq: doubt.outcome}
-            self.journal.settle(doubt.claim, "delivered", doubt.http_status, told)
+            self.journal.settle(
+                doubt.claimed.claim,
+                "delivered",
+                doubt.http_status,
+                told,
+                doubt.claimed.quiet_until,
+            )
         return len(doubts)

@@ -27,7 +27,7 @@ create table if not exists claims (
     claim_id integer primary key, plan_id text not null, seq_from integer not null,
     seq_to integer not null, attempt integer not null, kind text not null, body_sha256 text,
     claimed_at real not null, settled_at real, outcome text, http_status integer,
-    exported integer not null default 0);
+    exported integer not null default 0, quiet_until real);
 create index if not exists claims_of_plan on claims (plan_id, seq_from);
 create table if not exists exceptions (
     claim_id integer not null, plan_id text not null, seq integer not null, class text not null,
@@ -43,7 +43,10 @@ create table if not exists breaker (
 
 
 class Receipt(NamedTuple):
-    """A settled claim, ready to be copied to the warehouse."""
+    """A settled claim, ready to be copied to the warehouse.
+
+    `quiet_until`: when no attempt that had no answer can be under way any more, unix seconds.
+    """
 
     claim_id: int
     plan_id: str
@@ -53,6 +56,7 @@ class Receipt(NamedTuple):
     outcome: str
     http_status: int | None
     settled_at: float
+    quiet_until: float | None = None
 
 
 class Failure(NamedTuple):
@@ -122,13 +126,19 @@ class Journal:
         outcome: str,
         http_status: int | None,
         exceptions: Mapping[int, Outcome] | None = None,
+        quiet_until: float | None = None,
     ) -> None:
-        """Record what became of a claim, in one commit."""
+        """Record what became of a claim, in one commit.
+
+        `quiet_until`: if it went without an answer before it got one, when no such attempt can
+        be under way any more, in unix seconds.
+        """
         now = self._now()
         with self.transaction() as con:
             con.execute(
-                "update claims set outcome = ?, http_status = ?, settled_at = ? where claim_id = ?",
-                [outcome, http_status, now, claim_id],
+                "update claims set outcome = ?, http_status = ?, settled_at = ?, quiet_until = ? "
+                "where claim_id = ?",
+                [outcome, http_status, now, quiet_until, claim_id],
             )
             (plan_id,) = con.execute(
                 "select plan_id from claims where claim_id = ?", [claim_id]
@@ -158,7 +168,7 @@ class Journal:
         try:
             receipts = self._con.execute(
                 "select claim_id, plan_id, seq_from, seq_to, attempt, outcome, http_status, "
-                "settled_at from claims where settled_at is not null and exported = 0"
+                "settled_at, quiet_until from claims where settled_at is not null and exported = 0"
             ).fetchall()
             failures = self._con.execute(
                 "select claim_id, plan_id, seq, class, code, field, detail, at from exceptions "
@@ -252,6 +262,8 @@ def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: in
     con.execute("pragma synchronous = full")
     con.execute("pragma secure_delete = on")
     con.executescript(_SCHEMA)
+    if not any(column[1] == "quiet_until" for column in con.execute("pragma table_info(claims)")):
+        con.execute("alter table claims add column quiet_until real")
     con.executemany(
         "insert or ignore into meta values (?, ?)",
         [

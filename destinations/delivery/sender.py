@@ -115,12 +115,18 @@ class Sender:
                     yield kind, self._deliver(work, kind, batch)
 
     def _deliver(
-        self, work: _Work, kind: Kind, rows: Sequence[Row], *, repeat_of: Span | None = None
+        self,
+        work: _Work,
+        kind: Kind,
+        rows: Sequence[Row],
+        *,
+        repeat_of: Span | None = None,
+        quiet_until: float | None = None,
     ) -> Steps[None]:
         """Send rows as one request.
 
         `repeat_of` is a request that may have arrived: its bounds stay, even if a row at its edge
-        may not be sent any more.
+        may not be sent any more. `quiet_until`: rows that were part of one which may be under way.
         """
         yield from self._let_settle(kind, rows)
         rows = self.still(rows)
@@ -138,7 +144,10 @@ class Sender:
                 claim, "delivered", None, {rows[0].seq: Outcome(Status.REJECTED, "too_large")}
             )
             return
-        claimed = Claimed(claim, endpoint, request, began=repeat_of is not None)
+        claimed = Claimed(claim, endpoint, request, repeat_of is not None, quiet_until)
+        if repeat_of:
+            now = self.clock.now().timestamp()
+            claimed.quiet_until = now + policy.quiescence([endpoint.timeout])
         response = yield from work.caller.answer(claimed, rows)
         if response is None:
             yield from self._deliver(work, kind, rows, repeat_of=replace(span, sha256=""))
@@ -172,10 +181,10 @@ class Sender:
         if unknown:
             told[first] = _blame(told[first], status)
         if unknown and 400 <= status < 500 and status != TOO_LARGE:
-            work.tally.rows += work.doubts.refused(path, claimed.claim, first, status, told[first])
+            work.tally.rows += work.doubts.refused(claimed, first, status, told[first])
         else:
             exceptions = {s: o for s, o in told.items() if o.status is not Status.DELIVERED}
-            self.journal.settle(claimed.claim, "delivered", status, exceptions)
+            self.journal.settle(claimed.claim, "delivered", status, exceptions, claimed.quiet_until)
             took_one = len(exceptions) < len(rows)
             work.tally.rows += len(rows) + (work.doubts.taken(path) if took_one else 0)
         work.tally.warn(outcomes.warnings)
@@ -198,10 +207,10 @@ class Sender:
         drop = not 200 <= status < 300 and 0 < len(named) <= MOST_NAMED
         for seq, outcome in named.items() if drop else ():
             alone = self.journal.claim(work.plan_id, seq, seq, kind, "")
-            self.journal.settle(alone, "delivered", status, {seq: outcome})
+            self.journal.settle(alone, "delivered", status, {seq: outcome}, claimed.quiet_until)
             work.tally.rows += 1
         for part in between(rows, named) if drop else halves(rows):
-            yield from self._deliver(work, kind, part)
+            yield from self._deliver(work, kind, part, quiet_until=claimed.quiet_until)
 
     def _read(
         self, work: _Work, claimed: Claimed, kind: Kind, rows: Sequence[Row], response: Response
@@ -215,8 +224,8 @@ class Sender:
                 self.journal.settle(claimed.claim, "retry", response.status)
                 raise Incomplete(f"{path}: the job it took does not end")
             yield Pause(outcomes.seconds)
-            again = replace(claimed, request=outcomes.request, began=True)
-            answer = yield from work.caller.answer(again, rows=())
+            claimed = replace(claimed, request=outcomes.request, began=True)
+            answer = yield from work.caller.answer(claimed, rows=())
             assert answer is not None  # noqa: S101 - of no rows, none is held back
             response = answer
             outcomes = self.destination.decode(kind, rows, response)

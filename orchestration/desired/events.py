@@ -80,7 +80,8 @@ select e.dest_key, e.user_id, '{scope.kind}' as kind, 'event' as op, e.occurred_
     cast(null as varchar) as issued_op_id, cast(null as varchar) as issued_row_hash,
     cast(null as timestamp) as issued_occurred_at, cast(null as varchar) as known_op,
     cast(null as varchar) as known_op_id, cast(null as varchar) as known_hash,
-    cast(null as timestamp) as known_occurred_at, cast(null as timestamp) as unsure_until
+    cast(null as timestamp) as known_occurred_at, cast(null as timestamp) as unsure_until,
+    cast(null as timestamp) as quiet_until
 from e
 """
 

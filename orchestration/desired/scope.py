@@ -169,6 +169,6 @@ def known_columns(alias: str) -> str:
     same = "version_issued version_acked issued_op issued_op_id issued_row_hash issued_occurred_at"
     renamed = {"op": "known_op", "row_hash": "known_hash", "op_id": "known_op_id"}
     renamed["occurred_at"] = "known_occurred_at"
-    names = [f"{alias}.{name}" for name in (*same.split(), "unsure_until")]
+    names = [f"{alias}.{name}" for name in (*same.split(), "unsure_until", "quiet_until")]
     names += [f"{alias}.{name} as {new}" for name, new in renamed.items()]
     return ", ".join(names)

@@ -75,6 +75,7 @@ alter table tailrace.sync_runs add column if not exists reason varchar;
 create table if not exists tailrace.event_days (
     build_id varchar, day date, events bigint);
 alter table tailrace.acked add column if not exists quick ubigint;
+alter table tailrace.acked add column if not exists quiet_until timestamp;
 create table if not exists tailrace.plan_fields (
     plan_id varchar, field varchar, "rows" bigint, empty bigint);
 """
