@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 EVENTS ?= 225000
 
-.PHONY: help demo test test-all lint bench data dagster clean lock
+.PHONY: help demo test test-all sim lint bench data dagster clean lock
 
 help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
 	@echo "make test      the test suite"
 	@echo "make test-all  the test suite with the long forms of the crash tests, random lives and days"
+	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 25 minutes)"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
 	@echo "make bench     timings, as ratios in one run; 10 minutes and 12 GB (MEMBERS=1000000: a tenth)"
 	@echo "make data      make data/sample anew; EVENTS=10000000 makes data/local/large"
@@ -23,6 +24,10 @@ test: .venv/ready
 
 test-all: .venv/ready
 	TAILRACE_LONG=1 $(BIN)/python -m pytest -q
+
+SEEDS ?= 20000
+sim: .venv/ready
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -q tests/sim
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

@@ -39,6 +39,16 @@ _FAILURES = pa.schema(
 )
 
 
+_DOUBTS = pa.schema(
+    [
+        ("plan_id", pa.string()),
+        ("seq_from", pa.int64()),
+        ("seq_to", pa.int64()),
+        ("quiet_until", pa.timestamp("us")),
+    ]
+)
+
+
 def fold(warehouse: Warehouse, journal: Journal) -> None:
     """Copy settled claims and failed rows to the warehouse, then update `acked`."""
     receipts, failures = journal.unexported()
@@ -51,6 +61,10 @@ def fold(warehouse: Warehouse, journal: Journal) -> None:
     warehouse.execute(
         "create or replace temp table tailrace_failures as select plan_id, seq, class, code, "
         "field, detail, rejected_at from tailrace.rejects where false"
+    )
+    warehouse.execute(
+        "create or replace temp table tailrace_doubts (plan_id varchar, seq_from bigint, "
+        "seq_to bigint, quiet_until timestamp)"
     )
     with warehouse.transaction():
         warehouse.append("tailrace_receipts", _receipt_table(receipts, failures))
@@ -66,11 +80,20 @@ def _keep_quiet(warehouse: Warehouse, receipts: Sequence[Receipt]) -> None:
 
     What was refused after such an attempt may have been taken before: it is unsure.
     """
-    for receipt in receipts:
-        until = _instant(receipt.quiet_until or 0.0)
-        bounds = [receipt.plan_id, receipt.seq_from, receipt.seq_to]
-        warehouse.execute(_QUIET, [until, *bounds])
-        warehouse.execute(_REFUSED_IN_DOUBT, [until, *bounds])
+    if not receipts:
+        return
+    rows = [
+        {
+            "plan_id": receipt.plan_id,
+            "seq_from": receipt.seq_from,
+            "seq_to": receipt.seq_to,
+            "quiet_until": _instant(receipt.quiet_until or 0.0),
+        }
+        for receipt in receipts
+    ]
+    warehouse.append("tailrace_doubts", pa.Table.from_pylist(rows, _DOUBTS))
+    warehouse.execute(_QUIET)
+    warehouse.execute(_REFUSED_IN_DOUBT)
 
 
 def _receipt_table(receipts: Sequence[Receipt], failures: Sequence[Failure]) -> pa.Table:
@@ -148,20 +171,32 @@ _COPY_REJECTS = (
 )
 
 _QUIET = """
-update tailrace.acked as k set quiet_until = greatest(k.quiet_until, cast(? as timestamp))
-from tailrace.plan_ops as o
-inner join tailrace.plans as p on o.plan_id = p.plan_id
-where k.sync = p.sync and k.dest_key = o.dest_key and o.op <> 'event'
-    and o.plan_id = ? and o.seq between ? and ?
+update tailrace.acked as k set quiet_until = greatest(k.quiet_until, d.quiet_until)
+from (
+    select p.sync, o.dest_key, max(n.quiet_until) as quiet_until
+    from tailrace_doubts as n
+    inner join tailrace.plan_ops as o
+        on n.plan_id = o.plan_id and o.seq between n.seq_from and n.seq_to
+    inner join tailrace.plans as p on o.plan_id = p.plan_id
+    where o.op <> 'event'
+    group by p.sync, o.dest_key
+) as d
+where k.sync = d.sync and k.dest_key = d.dest_key
 """
 
 _REFUSED_IN_DOUBT = """
-update tailrace.acked as k set unsure_until = cast(? as timestamp)
-from tailrace.op_outcomes as r
-inner join tailrace.plans as p on r.plan_id = p.plan_id
-where k.sync = p.sync and k.dest_key = r.dest_key and k.issued_op_id = r.op_id
-    and k.version_issued > coalesce(k.version_acked, 0) and r.outcome in ('rejected', 'later')
-    and r.plan_id = ? and r.seq between ? and ?
+update tailrace.acked as k set unsure_until = d.quiet_until
+from (
+    select p.sync, r.dest_key, r.op_id, max(n.quiet_until) as quiet_until
+    from tailrace_doubts as n
+    inner join tailrace.op_outcomes as r
+        on n.plan_id = r.plan_id and r.seq between n.seq_from and n.seq_to
+    inner join tailrace.plans as p on r.plan_id = p.plan_id
+    where r.outcome in ('rejected', 'later')
+    group by p.sync, r.dest_key, r.op_id
+) as d
+where k.sync = d.sync and k.dest_key = d.dest_key and k.issued_op_id = d.op_id
+    and k.version_issued > coalesce(k.version_acked, 0)
 """
 
 _ACKNOWLEDGE = (

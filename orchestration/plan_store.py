@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import pyarrow as pa
+
 from orchestration.ids import new_id
 from orchestration.plan import OPS, Plan
 from orchestration.project import Sync
 from orchestration.sql.names import aware_utc, ident, naive_utc
 from orchestration.warehouse import Warehouse
+
+_CLAIMED = pa.schema([("seq_from", pa.int64()), ("seq_to", pa.int64())])
 
 FINAL = "('delivered', 'rejected', 'later', 'suppressed')"
 """Outcomes after which an op is not sent again by its plan."""
@@ -179,7 +183,8 @@ select $sync as sync, n.dest_key, n.user_id,
     case when n.kind is null then n.occurred_at else k.occurred_at end as occurred_at,
     case when n.kind is not null then k.unsure_until end as unsure_until,
     n.op as issued_op, n.op_id as issued_op_id, n.row_hash as issued_row_hash,
-    n.occurred_at as issued_occurred_at, n.quick, k.quiet_until
+    n.occurred_at as issued_occurred_at, n.quick,
+    greatest(k.quiet_until, case when not n.reused then k.unsure_until end) as quiet_until
 from tailrace_keyed as n
 left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
 """
@@ -277,8 +282,9 @@ def close_plan(
             warehouse.execute(
                 "create or replace temp table tailrace_claimed (seq_from bigint, seq_to bigint)"
             )
-            for bounds in ranges:
-                warehouse.execute("insert into tailrace_claimed values (?, ?)", list(bounds))
+            firsts, lasts = [first for first, _ in ranges], [last for _, last in ranges]
+            table = pa.table({"seq_from": firsts, "seq_to": lasts}, _CLAIMED)
+            warehouse.append("tailrace_claimed", table)
             warehouse.execute(_MARK_UNSURE, [naive_utc(unsure_until), plan.plan_id])
         _supersede(warehouse, plan.plan_id)
 

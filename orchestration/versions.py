@@ -37,8 +37,9 @@ def _keyed(scope: Scope, now: datetime) -> str:
     Content is the same if it is the same change: somebody who left and came back has a later one.
     A later version never carries an earlier time: a stay that an address takes over from another
     began before what was last said about it, and so changes as of now. A row sent once more
-    (`repeats`) is the op that was acknowledged. Any other waits until no request of before can
-    change the profile any more.
+    (`repeats`) is the op that was acknowledged. Any other waits until no request of an op
+    before it can change the profile any more: `unsure_until` is about the op issued last,
+    `quiet_until` about those before.
     """
     key, workspace = text(op_key(scope.warehouse, scope.sync)), workspace_id(scope.warehouse)
     event_id = uuid_of("'event'", key, "dest_key", "event_id")
@@ -71,9 +72,9 @@ versioned as (
 )
 select dest_key, user_id, kind, op, version, occurred_at, row_hash, bad_field, payload, event_id,
     received_at, unsure_until, known_op is null as is_new, is_gone, quick, reused,
-    case when not repeats and not reused then greatest(
-        unsure_until, case when quiet_until > {instant(now)} then quiet_until end)
-        end as not_before,
+    case when not repeats then greatest(
+        case when not reused then unsure_until end,
+        case when quiet_until > {instant(now)} then quiet_until end) end as not_before,
     {event_id if is_events else f"coalesce(kept_op_id, {state_id})"} as op_id,
     {nth if is_events and once else "1"} as nth
 from versioned

@@ -12,6 +12,7 @@ import pytest
 from destinations.base import Request, Response
 from destinations.delivery.transport import Failed, Transport
 from orchestration.desired.scope import Mode
+from orchestration.plan_store import close_plan, open_plan
 from tests.support.faults import down
 from tests.support.world import World
 
@@ -127,3 +128,80 @@ def test_a_plan_says_until_when_an_op_waits(said: World) -> None:
     assert [key for key, _ in found] == ["a@example.com", "b@example.com"]
     assert found[0][1] is None
     assert timedelta(seconds=60) <= found[1][1] - closed < timedelta(seconds=62)
+
+
+def test_a_word_that_was_answered_on_its_repeat_may_still_come_late(said: World) -> None:
+    """Its first attempt had no answer: what is said next waits for that as well."""
+    late = Late(said, seconds=50)
+    real = late.send
+
+    def lose_the_first(request: Request, *, timeout: float) -> Response | Failed:
+        late.loses = not late.sent_at
+        return real(request, timeout=timeout)
+
+    late.send = lose_the_first  # type: ignore[method-assign]
+    assert said.run("said").status == "done"
+    (lost_at, _), _ = late.sent_at
+    said.members("lapsed", {"a"}, said.step(1 / 3600))
+    said.users({"a": {}, "b": {}}, said.clock.now())
+    said.evaluate("lapsed")
+    assert said.run("said").status == "done"
+    late.apply()
+    assert said.fields("b@example.com")["lapsed"] is False, "not what was applied late"
+    assert late.sent_at[-1][0] - lost_at >= timedelta(seconds=60)
+
+
+def test_what_was_refused_on_its_repeat_may_have_been_taken_before(said: World) -> None:
+    """So who then leaves is told to, although nothing says that they were ever in."""
+    conflict = {"successCount": 0, "failCount": 1}
+    refused = {**conflict, "failedUpdates": {"conflictEmails": ["b@example.com"]}}
+
+    class TakesAndRefuses:
+        def __init__(self, real: Transport) -> None:
+            self.real, self.calls = real, 0
+
+        def send(self, request: Request, *, timeout: float) -> Response | Failed:
+            self.calls += 1
+            if self.calls == 1:
+                self.real.send(request, timeout=timeout)
+                return LOST
+            return Response(200, {}, json.dumps(refused).encode())
+
+        def close(self) -> None:
+            self.real.close()
+
+    said.wrap = TakesAndRefuses
+    assert said.run("said").rejected == 1
+    said.wrap = None
+    at = said.step()
+    said.users({"a": {}, "b": {}}, at)
+    said.members("lapsed", {"a"}, at)
+    said.evaluate("lapsed")
+    assert said.run("said").delivered == 1
+    assert said.fields("b@example.com")["lapsed"] is False
+
+
+def test_a_plan_given_up_unsent_does_not_end_the_wait(said: World) -> None:
+    """What it would have said is planned again, and still waits for the word before it."""
+    late = Late(said, seconds=50)
+    assert said.run("said").status == "incomplete"
+    lost_at = said.clock.now()
+    engine = said.engine()
+    with said.connect() as warehouse:
+        plan = open_plan(warehouse, said.syncs["said"])
+        assert plan is not None
+        close_plan(warehouse, plan, lost_at + timedelta(seconds=60), [(1, plan.ops)])
+    said.members("lapsed", {"a"}, said.step(1 / 3600))
+    said.users({"a": {}, "b": {}}, said.clock.now())
+    said.evaluate("lapsed")
+    said.store("said")
+    with said.connect() as warehouse:
+        plan = open_plan(warehouse, said.syncs["said"])
+        assert plan is not None
+        close_plan(warehouse, plan, engine.clock.now() + timedelta(seconds=60), [])
+    late.loses = False
+    late.sent_at.clear()
+    assert said.run("said").status == "done"
+    late.apply()
+    assert said.fields("b@example.com")["lapsed"] is False
+    assert late.sent_at[0][0] - lost_at >= timedelta(seconds=60)
