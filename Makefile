@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 EVENTS ?= 225000
 
-.PHONY: help demo test test-all sim lint bench data dagster clean lock
+.PHONY: help demo test crash sim test-all lint bench data dagster clean lock
 
 help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
 	@echo "make test      the test suite"
 	@echo "make test-all  the test suite with the long forms of the crash tests, random lives and days"
 	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 25 minutes)"
+	@echo "make crash     500 processes killed, at every point and at any time; 10 to 15 minutes"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
 	@echo "make bench     timings, as ratios in one run; 10 minutes and 12 GB (MEMBERS=1000000: a tenth)"
 	@echo "make data      make data/sample anew; EVENTS=10000000 makes data/local/large"
@@ -21,6 +22,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q
+
+# By test, not by file: each life is one, and there are more lives than files.
+crash: .venv/ready
+	TAILRACE_LONG=1 $(BIN)/python -m pytest -q --dist=load tests/crash
 
 test-all: .venv/ready
 	TAILRACE_LONG=1 $(BIN)/python -m pytest -q

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -54,3 +55,22 @@ def warehouse(tmp_path: Path, clock: FakeClock) -> Iterator[DuckDBWarehouse]:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: servers and locks are waited for now and then."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what the tests that kill processes have found, and how much of it is excused."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    lives = [
+        (report.nodeid.partition("[")[2].rstrip("]"), found)
+        for report in reports
+        for name, found in report.user_properties
+        if name == "crash"
+    ]
+    if not lives:
+        return
+    total = {name: sum(found[name] for _, found in lives) for name in lives[0][1]}
+    listed = [*sorted(lives, key=lambda life: int(life[0])), ("all", total)]
+    terminalreporter.section("killed processes")
+    for seed, found in listed if os.environ.get("TAILRACE_LONG") else listed[-1:]:
+        counts = ", ".join(f"{count:,} {name}" for name, count in found.items())
+        terminalreporter.write_line(f"seed {seed}: {counts}" if seed != "all" else counts)
