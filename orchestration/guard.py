@@ -231,8 +231,11 @@ def _allowed(
 
 
 def _compound(share: float, days: float) -> float:
-    """Return the share of one day over several days, each of what the day before left."""
-    return share if days == 1 else float(1 - (1 - share) ** days)
+    """Return the share of one day over several days, each of what the day before left.
+
+    More than all, which users who come and go on one day can be, stays what it is.
+    """
+    return share if days == 1 or share >= 1 else float(1 - (1 - share) ** days)
 
 
 def _span(days: float) -> str:

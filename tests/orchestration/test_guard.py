@@ -140,6 +140,15 @@ def test_a_weekly_run_is_not_held_for_a_weeks_change() -> None:
     assert [r.rule for r in held(**week, exited=791, members=209)] == ["exits"]
 
 
+def test_a_limit_above_all_of_them_lets_everybody_come_and_go() -> None:
+    limits = GuardLimits.model_validate({"max_exits": "150%"})
+    window = Window(1000, 1400, users=700, days=2.5)
+    assert held(limits, exited=100, members=900, exit_days=2.5, day_exits=window) == []
+    more = replace(window, changes=1401)
+    reasons = held(limits, exited=100, members=900, exit_days=2.5, day_exits=more)
+    assert [reason.rule for reason in reasons] == ["day_exits"]
+
+
 def test_one_sentence_about_leaving_and_one_about_entering() -> None:
     windows = {"day_exits": Window(1000, 900, 900), "day_enters": Window(1000, 1500, 900)}
     reasons = held(
