@@ -17,6 +17,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from traceback import print_exc
 from typing import Any, BinaryIO, NoReturn
 
 from destinations import iterable
@@ -67,6 +68,8 @@ def _be(order: dict[str, Any]) -> NoReturn:
         live(order["arguments"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
+    except Exception:
+        print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
