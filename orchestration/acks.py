@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from destinations.delivery.journal import Failure, Journal, Receipt
 from orchestration.warehouse import Warehouse
+from orchestration.warehouse.schema import set_state_value, state_value
 
+_EPOCH = "journal_epoch"
 FINAL = ("delivered", "rejected", "later", "suppressed")
 _RECEIPTS = pa.schema(
     [
@@ -72,7 +74,22 @@ def fold(warehouse: Warehouse, journal: Journal) -> None:
         for statement in (*_COPY_RECEIPTS, *_COPY_REJECTS, *_ACKNOWLEDGE):
             warehouse.execute(statement)
         _keep_quiet(warehouse, [r for r in receipts if r.quiet_until is not None])
+        note_epoch(warehouse, journal)
     journal.mark_exported(receipts, failures)
+
+
+def note_epoch(warehouse: Warehouse, journal: Journal) -> None:
+    """Have the warehouse know how far the journal is, so that an older copy of it is noticed.
+
+    The journal goes first: a crash between the two leaves it ahead, which is no alarm.
+    """
+    epoch = journal.raise_epoch()
+    set_state_value(warehouse, "", f"{_EPOCH}/{journal.journal_id}", str(epoch))
+
+
+def known_epoch(warehouse: Warehouse, journal_id: str | None) -> int:
+    """Return the last epoch of a journal that the warehouse was told, 0 if it was told none."""
+    return int(state_value(warehouse, "", f"{_EPOCH}/{journal_id}") or 0)
 
 
 def _keep_quiet(warehouse: Warehouse, receipts: Sequence[Receipt]) -> None:

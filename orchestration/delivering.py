@@ -20,7 +20,7 @@ from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.wire import OneByOne, SideBySide, Wire
 from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
-from orchestration.acks import fold
+from orchestration.acks import fold, known_epoch, note_epoch
 from orchestration.desired.scope import QUIET, Mode
 from orchestration.engine import Engine
 from orchestration.ops import reader
@@ -176,16 +176,19 @@ def account_journal(
     ((attempts,),) = warehouse.rows(
         "select coalesce(max(attempt), 0) from tailrace.receipts where outcome <> 'suppressed'"
     )
+    known_id = state_value(warehouse, account, "journal_id")
     journal = open_journal(
         engine.state_dir / f"{account}.sqlite",
         warehouse_id=workspace_id(warehouse),
-        known_id=state_value(warehouse, account, "journal_id"),
+        known_id=known_id,
+        known_epoch=known_epoch(warehouse, known_id),
         replaces=state_value(warehouse, "", "replaces"),
         clock=engine.clock,
         new=engine.new_journal,
         attempts=attempts,
     )
     set_state_value(warehouse, account, "journal_id", journal.journal_id)
+    note_epoch(warehouse, journal)
     return journal
 
 

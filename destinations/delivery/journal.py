@@ -89,6 +89,17 @@ class Journal:
         """Return when the file was made, in unix seconds."""
         return float(self._meta("created_at") or 0.0)
 
+    @property
+    def epoch(self) -> int:
+        """Return how often the epoch was raised."""
+        return int(self._meta("epoch") or 0)
+
+    def raise_epoch(self) -> int:
+        """Return a number above all before it; a copy made earlier holds a lower one."""
+        with self.transaction() as con:
+            con.execute("update meta set value = cast(value as integer) + 1 where key = 'epoch'")
+            return self.epoch
+
     def _meta(self, key: str) -> str | None:
         found = self._con.execute("select value from meta where key = ?", [key]).fetchone()
         return found[0] if found else None
@@ -204,6 +215,7 @@ def open_journal(
     warehouse_id: str,
     known_id: str | None,
     clock: Clock,
+    known_epoch: int = 0,
     new: bool = False,
     replaces: str | None = None,
     attempts: int = 0,
@@ -215,6 +227,7 @@ def open_journal(
         warehouse_id: the warehouse whose plans it may hold.
         known_id: the journal's id as the warehouse remembers it, None before first use.
         clock: gives the time of claims.
+        known_epoch: the last epoch of that journal which the warehouse was told.
         new: move whatever is there aside and begin a new journal.
         replaces: the id of a warehouse whose place this one took on purpose; its journal is put
             aside, since the plans in it are gone.
@@ -222,7 +235,8 @@ def open_journal(
             counts on from there, so that its receipts are the later ones.
 
     Raises:
-        ConfigError: the journal is lost, or belongs to another warehouse; says what to do.
+        ConfigError: the journal is lost, belongs to another warehouse, or is an older copy of
+            the one that was used last; says what to do.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = new or (replaces is not None and path.exists() and _owner(path) == replaces)
@@ -241,6 +255,8 @@ def open_journal(
     try:
         _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
         _check_owner(journal, path, warehouse_id, None if new else known_id)
+        if not new:
+            _check_epoch(journal, path, known_epoch)
     except sqlite3.OperationalError:  # busy, or the disk is full: nothing is wrong with the file
         journal.close()
         raise
@@ -272,6 +288,7 @@ def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: in
             ("warehouse_id", warehouse_id),
             ("created_at", str(now)),
             ("attempts", str(attempts)),
+            ("epoch", "0"),
         ],
     )
 
@@ -302,6 +319,18 @@ def _check_owner(journal: Journal, path: Path, warehouse_id: str, known_id: str 
         raise ConfigError(
             f"the journal {path.name} {why}. Point TAILRACE_STATE_DIR at the right "
             "directory, or begin a new journal with --new-journal (the old file is kept aside)",
+            file=path.name,
+        )
+
+
+def _check_epoch(journal: Journal, path: Path, known_epoch: int) -> None:
+    """Refuse a backup: what was sent after it was made would count as never sent."""
+    if journal.epoch < known_epoch:
+        raise ConfigError(
+            f"the journal {path.name} is an older copy of the one this warehouse used last: it "
+            "does not know what was sent since. Put the newer one back, or begin a new one with "
+            "--new-journal (the old file is kept aside; rows in flight are sent again: "
+            "duplicates are possible, loss is not)",
             file=path.name,
         )
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,11 @@ def opening(
     warehouse: str = "w1",
     known: str | None = None,
     new: bool = False,
+    epoch: int = 0,
 ) -> Journal:
-    return open_journal(path, warehouse_id=warehouse, known_id=known, clock=clock, new=new)
+    return open_journal(
+        path, warehouse_id=warehouse, known_id=known, known_epoch=epoch, clock=clock, new=new
+    )
 
 
 def test_a_claim_is_open_until_it_is_settled(journal: Journal) -> None:
@@ -277,3 +281,23 @@ def test_a_new_journal_takes_the_place_of_an_unreadable_one(path: Path, clock: F
     path.write_bytes(b"this is not a journal" * 100)
     opening(path, clock, new=True, known="j1").close()
     assert len(list(path.parent.glob("iterable.*.sqlite"))) == 1
+
+
+def test_an_older_copy_is_refused_and_a_newer_one_is_not(path: Path, clock: FakeClock) -> None:
+    journal = opening(path, clock)
+    assert [journal.raise_epoch(), journal.raise_epoch()] == [1, 2]
+    journal.close()
+    refused(path, clock, "older copy", "newer one", "duplicates", known=first_id(path), epoch=3)
+    for told in (0, 1, 2):  # it died before it could tell, or all is well
+        opening(path, clock, known=first_id(path), epoch=told).close()
+    opening(path, clock, known=first_id(path), epoch=3, new=True).close()
+    with closing(opening(path, clock)) as fresh:
+        assert fresh.epoch == 0, "a new journal counts anew"
+
+
+def test_a_journal_from_before_there_were_epochs_gets_one(path: Path, clock: FakeClock) -> None:
+    opening(path, clock).close()
+    with closing(sqlite3.connect(path)) as con, con:
+        con.execute("delete from meta where key = 'epoch'")
+    with closing(opening(path, clock)) as journal:
+        assert (journal.epoch, journal.raise_epoch(), journal.epoch) == (0, 1, 1)
