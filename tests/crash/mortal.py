@@ -68,7 +68,7 @@ def _be(order: dict[str, Any]) -> NoReturn:
         live(order["arguments"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the test has to see it
         print_exc()
     finally:
         sys.stdout.flush()

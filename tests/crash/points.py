@@ -75,12 +75,21 @@ POINTS = {
     "evaluation committed": Point(TRANSACTION, "committed"),
 }
 
+STOPS = {
+    "waited for a permit": Point(
+        "destinations.clock:SystemClock.sleep",
+        "after",
+        "destinations.delivery.limiter:Limiter.acquire",
+    ),
+}
+"""Points at which a process is only stopped, since they are about time that passes meanwhile."""
+
 
 class Fate:
     """Sends this process a signal when it passes its point for the n-th time."""
 
     def __init__(self, name: str, times: int, number: int) -> None:
-        self.point, self.left, self.number = POINTS[name], times, number
+        self.point, self.left, self.number = (POINTS | STOPS)[name], times, number
         self.counts = not self.point.within
 
     def due(self) -> bool:
