@@ -4,6 +4,7 @@ TailraceError            exit 1
 +-- ConfigError          exit 2: a file, key, flag or environment variable is wrong
 +-- DataError            exit 1: the warehouse or a file holds something unusable
 +-- LockedError          exit 1: somebody else holds what this run needs
++-- StorageError         exit 1: a disk is full or cannot be written
 
 Rows that a destination refuses are data (`destinations.base.Outcome`), never exceptions.
 """
@@ -87,3 +88,9 @@ class LockedError(TailraceError):
     """Another process holds the warehouse, an audience or a sync."""
 
     kind = "locked"
+
+
+class StorageError(TailraceError):
+    """A disk is full, or cannot be written; what was recorded before stays."""
+
+    kind = "storage"

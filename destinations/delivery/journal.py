@@ -18,7 +18,7 @@ from uuid import uuid4
 from destinations.base import Outcome
 from destinations.clock import Clock
 from destinations.delivery.ranges import Claim
-from destinations.errors import ConfigError
+from destinations.errors import ConfigError, StorageError
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -40,6 +40,8 @@ create table if not exists throttle (
 create table if not exists breaker (
     name text primary key, open_until real not null, failures integer not null);
 """
+
+_UNWRITABLE = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
 class Receipt(NamedTuple):
@@ -107,13 +109,15 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the write lock, shared with the other processes of the host."""
-        self._con.execute("begin immediate")
-        try:
-            yield self._con
-        except BaseException:
-            self._con.execute("rollback")
-            raise
-        self._con.execute("commit")
+        with _told_if_unwritable():
+            self._con.execute("begin immediate")
+            try:
+                yield self._con
+                self._con.execute("commit")
+            except BaseException:
+                if self._con.in_transaction:  # a full disk may have ended it
+                    self._con.execute("rollback")
+                raise
 
     def claim(self, plan_id: str, seq_from: int, seq_to: int, kind: str, sha256: str) -> int:
         """Record that these rows are about to be sent; returns the claim's id."""
@@ -235,6 +239,7 @@ def open_journal(
             counts on from there, so that its receipts are the later ones.
 
     Raises:
+        StorageError: the disk is full.
         ConfigError: the journal is lost, belongs to another warehouse, or is an older copy of
             the one that was used last; says what to do.
     """
@@ -253,11 +258,12 @@ def open_journal(
     con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
     journal = Journal(con, clock)
     try:
-        _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
+        with _told_if_unwritable():
+            _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
         _check_owner(journal, path, warehouse_id, None if new else known_id)
         if not new:
             _check_epoch(journal, path, known_epoch)
-    except sqlite3.OperationalError:  # busy, or the disk is full: nothing is wrong with the file
+    except (sqlite3.OperationalError, StorageError):  # nothing is wrong with the file
         journal.close()
         raise
     except sqlite3.DatabaseError as error:
@@ -271,6 +277,25 @@ def open_journal(
         journal.close()
         raise
     return journal
+
+
+@contextmanager
+def _told_if_unwritable() -> Iterator[None]:
+    """Say what to do about a full disk.
+
+    Raises:
+        StorageError: in place of SQLite's error.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith(_UNWRITABLE):
+            raise
+        raise StorageError(
+            f"the journal cannot be written ({error}): make room on the disk of "
+            "TAILRACE_STATE_DIR, then run again. Nothing is sent that is not recorded first; a "
+            "request whose answer could not be recorded is sent again as it was"
+        ) from None
 
 
 def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: int) -> None:

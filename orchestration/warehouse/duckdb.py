@@ -6,9 +6,11 @@ waits for whoever holds it. Facts: duckdb.org/docs/current/connect/concurrency.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from destinations.clock import Clock
-from destinations.errors import DataError, LockedError
+from destinations.errors import DataError, LockedError, StorageError
 from orchestration.warehouse import Params
 from orchestration.warehouse.locks import Tell, file_lock, in_silence, keep_trying
 
@@ -47,15 +49,18 @@ class DuckDBWarehouse:
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run a statement."""
-        self._con.execute(sql, params or None)
+        with _told_if_full(self._path):
+            self._con.execute(sql, params or None)
 
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Return a small result as Python rows."""
-        return self._con.execute(sql, params or None).fetchall()
+        with _told_if_full(self._path):
+            return self._con.execute(sql, params or None).fetchall()
 
     def query(self, sql: str, params: Params = ()) -> pa.Table:
         """Return a result that fits in memory."""
-        return self._con.sql(sql, params=params or None).to_arrow_table()
+        with _told_if_full(self._path):
+            return self._con.sql(sql, params=params or None).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
         """Yield a result in batches; an open reader would block its connection."""
@@ -67,8 +72,8 @@ class DuckDBWarehouse:
         """Insert rows by column name, in the open transaction if there is one."""
         self._con.register(INCOMING, data)
         try:
-            self._con.execute(f"insert into {table} by name select * from {INCOMING}")
-        except duckdb.Error:
+            self.execute(f"insert into {table} by name select * from {INCOMING}")
+        except (duckdb.Error, StorageError):
             with suppress(duckdb.Error):  # refused in a transaction that has to be rolled back
                 self._con.unregister(INCOMING)
             raise
@@ -84,7 +89,8 @@ class DuckDBWarehouse:
             with suppress(duckdb.Error):  # what went wrong first is what has to be seen
                 self._con.rollback()
             raise
-        self._con.commit()
+        with _told_if_full(self._path):
+            self._con.commit()
 
     def lock(self, name: str, deadline: float = 0.0) -> AbstractContextManager[None]:
         """Hold a named lock kept beside the file."""
@@ -124,6 +130,25 @@ class DuckDBWarehouse:
         self.close()
 
 
+@contextmanager
+def _told_if_full(path: Path) -> Iterator[None]:
+    """Say what to do about a full disk.
+
+    Raises:
+        StorageError: in place of DuckDB's error.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if os.strerror(ENOSPC) not in str(error):
+            raise
+        raise StorageError(
+            f"the disk of the warehouse {path.name} is full: make room, then run again. What was "
+            "committed stays, and the next run goes on from there",
+            file=path.name,
+        ) from None
+
+
 def open_duckdb(
     path: Path, *, clock: Clock, deadline: float = 60.0, tell: Tell = in_silence
 ) -> DuckDBWarehouse:
@@ -132,6 +157,7 @@ def open_duckdb(
     `tell` is told what is waited for, if it takes long: for the file, or for a named lock.
 
     Raises:
+        StorageError: the disk is full.
         LockedError: still held after `deadline` seconds; names the process.
         DataError: the file is not a DuckDB database or cannot be read.
     """
@@ -143,7 +169,8 @@ def open_duckdb(
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(path))
+        with _told_if_full(path):
+            return duckdb.connect(str(path))
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
             raise LockedError(_held_by(str(error), path), file=path.name) from None

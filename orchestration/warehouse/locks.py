@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,8 +81,9 @@ def file_lock(
         holder = (
             f"process {os.getpid()} ({program(sys.argv)}) since {clock.now():%Y-%m-%d %H:%M:%S} UTC"
         )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode()[:_LONGEST], 0)
+        with suppress(OSError):  # a full disk takes the name, not the lock
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode()[:_LONGEST], 0)
         yield
     finally:
         os.close(descriptor)
