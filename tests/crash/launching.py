@@ -94,10 +94,10 @@ class Launcher:
 
 
 @contextmanager
-def launching() -> Iterator[Launcher]:
-    """A launcher of its own; what it started dies with it."""
+def launching(*before: str) -> Iterator[Launcher]:
+    """A launcher of its own, behind a command that execs it; what it started dies with it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.mortal", "--serve"],
+        [*before, sys.executable, "-m", "tests.crash.mortal", "--serve"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

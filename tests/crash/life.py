@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 from collections import Counter
@@ -11,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from destinations.base import Secret
 from destinations.clock import whole_second
@@ -37,6 +39,7 @@ class Life:
     launcher: Launcher
     environment: dict[str, str]
     random: Random
+    journal: Path
     script: tuple[int, ...] = ()
     scores: dict[str, float] = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
@@ -46,10 +49,6 @@ class Life:
     usual: float = 0.5
     """Seconds that a sync last took."""
     doubtful: set[tuple[int, str, int]] = field(default_factory=set)
-
-    @property
-    def journal(self) -> Path:
-        return self.world.folder / "state" / "iterable.sqlite"
 
     def start(self, *arguments: str, **fate: object) -> Child:
         return self.launcher.start(self.world.folder, *arguments, **fate, **self.environment)
@@ -97,9 +96,7 @@ class Life:
 
     def unanswered(self) -> set[tuple[int, str, int]]:
         """Return (id, kind, rows) of every claim without an answer."""
-        if not self.journal.exists():
-            return set()
-        with closing(sqlite3.connect(self.journal)) as con:
+        with self.read_journal() as con:
             if not con.execute("select 1 from sqlite_master where name = 'claims'").fetchone():
                 return set()
             return set(
@@ -107,6 +104,17 @@ class Life:
                     "select claim_id, kind, seq_to - seq_from + 1 from claims where outcome is null"
                 )
             )
+
+    @contextmanager
+    def read_journal(self) -> Iterator[sqlite3.Connection]:
+        """Open a copy of the journal: to look at what a dead process left is to change it."""
+        with TemporaryDirectory() as folder:
+            for suffix in ("", "-wal"):
+                part = self.journal.with_name(self.journal.name + suffix)
+                if part.exists():
+                    shutil.copy(part, folder)
+            with closing(sqlite3.connect(Path(folder) / self.journal.name)) as con:
+                yield con
 
     @property
     def in_flight(self) -> Counter[str]:
@@ -142,7 +150,8 @@ def living(
         environment |= {"MORTAL_ROWS": str(ROWS)}
         if not limits:
             environment["MORTAL_CLOCK"] = str(folder / "clock")
-        yield Life(world, launcher, environment, random, script)
+        journal = folder / "state" / "iterable.sqlite"
+        yield Life(world, launcher, environment, random, journal, script)
 
 
 def _prepare(world: World) -> None:
