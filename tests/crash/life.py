@@ -28,6 +28,9 @@ from tests.support.world import KEY, T0, World
 USERS = 24
 ROWS = 4
 """Per request, so that a plan of a few users is several requests."""
+CONCURRENCY = 4
+"""Requests that Iterable's endpoints may have on the wire at a time."""
+
 FAULTS = (200,) * 17 + (429, 500, LOST)
 
 
@@ -91,7 +94,9 @@ class Life:
             assert code in (0, 4), f"{code}\n{child.out}\n{child.err}"
             return False
         self.kills += 1
-        self.doubtful |= self.unanswered()
+        under_way = self.unanswered() - self.doubtful
+        assert len(under_way) <= CONCURRENCY, under_way
+        self.doubtful |= under_way
         return True
 
     def unanswered(self) -> set[tuple[int, str, int]]:
@@ -129,7 +134,10 @@ class Life:
 def living(
     folder: Path, launcher: Launcher, seed: int, *, faults: bool = False, limits: bool = False
 ) -> Iterator[Life]:
-    """Begin a life in an empty folder, with an endpoint that keeps what it is told."""
+    """Begin a life in an empty folder, with an endpoint that keeps what it is told.
+
+    `faults`: it is fast, and fails now and then; `limits`: it and the clocks are those of the day.
+    """
     random = Random(seed)
     clock = SharedClock(folder / "clock", T0)
     script = tuple(random.choice(FAULTS) for _ in range(1000 * faults))
@@ -146,7 +154,7 @@ def living(
         read = as_read()
         world.audiences = {audience.key: audience for audience in read.audiences}
         _prepare(world)
-        environment = make_project(folder, url)
+        environment = make_project(folder, url, fast=faults)
         environment |= {"MORTAL_ROWS": str(ROWS)}
         if not limits:
             environment["MORTAL_CLOCK"] = str(folder / "clock")

@@ -47,11 +47,11 @@ POINTS = {
     "before the claim": Point(f"{JOURNAL}:Journal.claim"),
     "claim not committed": Point(COMMIT, "uncommitted", f"{JOURNAL}:Journal.claim"),
     "claim committed": Point(f"{JOURNAL}:Journal.claim", "after"),
-    "before the permit": Point("destinations.delivery.limiter:Limiter.acquire"),
+    "before the permit": Point("destinations.delivery.limiter:Limiter.take"),
     "permit not committed": Point(
-        COMMIT, "uncommitted", "destinations.delivery.limiter:Limiter.acquire"
+        COMMIT, "uncommitted", "destinations.delivery.limiter:Limiter.take"
     ),
-    "permit taken": Point("destinations.delivery.limiter:Limiter.acquire", "after"),
+    "permit taken": Point("destinations.delivery.limiter:Limiter.take", "after"),
     "before the first byte": Point("destinations.delivery.transport:HttpTransport.send"),
     "in the middle of the bytes": Point("http.client:HTTPConnection.send", "half"),
     "all bytes sent": Point("http.client:HTTPConnection.getresponse"),
@@ -77,9 +77,7 @@ POINTS = {
 
 STOPS = {
     "waited for a permit": Point(
-        "destinations.clock:SystemClock.sleep",
-        "after",
-        "destinations.delivery.limiter:Limiter.acquire",
+        "destinations.clock:SystemClock.sleep", "after", "destinations.delivery.sender:run"
     ),
 }
 """Points at which a process is only stopped, since they are about time that passes meanwhile."""

@@ -27,9 +27,14 @@ destinations:
     api_key: "{{ env_var('ITERABLE_API_KEY') }}"
     base_url: "{{ env_var('ITERABLE_BASE_URL') }}"
 """
+# So fast that several requests are on the wire at a time, and permits come in tens.
+_FAST = """    limits:
+      identify: {requests: 1000, seconds: 1}
+      track: {requests: 1000, seconds: 1}
+"""
 
 
-def make_project(folder: Path, url: str) -> dict[str, str]:
+def make_project(folder: Path, url: str, *, fast: bool = False) -> dict[str, str]:
     """Write a project into a folder; returns the environment that it is run in."""
     project = folder / "project"
     (project / "models").mkdir(parents=True)
@@ -37,7 +42,7 @@ def make_project(folder: Path, url: str) -> dict[str, str]:
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / name, project)
     (project / "models" / "syncs.yml").write_text("version: 2\n")
-    (project / "destinations.yml").write_text(_DESTINATIONS)
+    (project / "destinations.yml").write_text(_DESTINATIONS + _FAST * fast)
     parsed = project / "target" / "manifest.json"
     parsed.write_text(json.dumps(_manifest()))
     later = parsed.stat().st_mtime_ns + 10**9
