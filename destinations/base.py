@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from destinations.scrub import register
+
 
 class Kind(StrEnum):
     """What a request does; a request holds rows of one kind."""
@@ -50,11 +52,15 @@ class Status(StrEnum):
 
 
 class Secret:
-    """A value that never shows itself; `reveal()` is called where a header is framed."""
+    """A value that never shows itself; `reveal()` is called where a header is framed.
+
+    From the moment it is made, it is masked in whatever is shown, whoever says it.
+    """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
+        register(value)
         self._value = value
 
     def reveal(self) -> str:

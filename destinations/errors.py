@@ -11,22 +11,16 @@ Rows that a destination refuses are data (`destinations.base.Outcome`), never ex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-ADDRESS = re.compile(r"[^\s'\"<>(),:;]+@[^\s'\"<>(),:;]+\.[^\s'\"<>(),:;]+")
-
-
-def without_addresses(text: str) -> str:
-    """Mask e-mail addresses in a text that came from an engine or from somebody's data."""
-    return ADDRESS.sub("***", text)
+from destinations.scrub import one_line, scrubbed
 
 
 class TailraceError(Exception):
     """Root of every expected error; the message is one a person can act on.
 
     Args:
-        message: what is wrong and what to do, without secrets or personal data.
+        message: what is wrong and what to do; secrets and addresses in it are masked.
         file: the file that holds the mistake, if a file does.
         key: the key, column or flag inside it.
         line: the line of the file, from 1, if it is known.
@@ -45,8 +39,8 @@ class TailraceError(Exception):
         accepted: Iterable[str] = (),
         line: int | None = None,
     ) -> None:
-        super().__init__(without_addresses(message))
-        self.message = without_addresses(message)
+        self.message = scrubbed(message)
+        super().__init__(self.message)
         self.file = file
         self.key = key
         self.accepted = tuple(accepted)
@@ -62,12 +56,12 @@ class TailraceError(Exception):
         shape: dict[str, object] = {
             "kind": self.kind,
             "message": self.message,
-            "file": self.file,
-            "key": self.key,
+            "file": self.file and one_line(self.file),
+            "key": self.key and one_line(self.key),
             "line": self.line,
         }
         if self.accepted:
-            shape["accepted"] = list(self.accepted)
+            shape["accepted"] = [one_line(value) for value in self.accepted]
         return shape
 
 

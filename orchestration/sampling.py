@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from destinations.base import Kind, Row
-from destinations.errors import without_addresses
+from destinations.scrub import without_addresses
 from orchestration.desired.scope import Scope
 from orchestration.fields import personal_fields
 from orchestration.framing import ROW_COLUMNS, context_of

@@ -86,13 +86,15 @@ def may_import(importer: str, imported: str) -> bool:
         return not within(imported, *rooms)
     if top != "destinations":
         return False
-    if importer == "destinations.errors":
+    if importer in ("destinations.scrub", "destinations.clock"):
         return False
-    if importer in ("destinations.base", "destinations.clock"):
-        return False
+    if importer in ("destinations.base", "destinations.errors"):
+        return imported == "destinations.scrub"
     if importer == "destinations":
         return imported == "destinations.base"
-    leaves = ("destinations.base", "destinations.clock", "destinations.errors")
+    leaves = tuple(
+        f"destinations.{leaf}" for leaf in ("base", "clock", "errors", "scrub", "private")
+    )
     if within(importer, "destinations.delivery"):
         return imported in leaves or within(imported, "destinations.delivery")
     if within(importer, "destinations.sandbox"):
@@ -127,6 +129,7 @@ def test_imports_point_one_way(path: Path) -> None:
     ("importer", "imported"),
     [
         ("destinations.base", "destinations.errors"),
+        ("destinations.scrub", "destinations.base"),
         ("destinations.iterable", "destinations.delivery.sender"),
         ("destinations.iterable", "destinations.clock"),
         ("destinations.delivery.sender", "destinations.iterable"),
