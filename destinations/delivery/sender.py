@@ -29,6 +29,7 @@ from destinations.delivery.doubts import Doubts
 from destinations.delivery.journal import Journal
 from destinations.delivery.limiter import Limiter
 from destinations.delivery.ranges import Span, pending
+from destinations.delivery.redact import redacted
 from destinations.delivery.steps import Ending, Halt, Incomplete, Pause, Steps, Stopped, run
 from destinations.delivery.wire import Wire
 
@@ -232,7 +233,7 @@ class Sender:
         if outcomes.rest.code == UNREADABLE and 200 <= response.status < 300:
             self.journal.settle(claimed.claim, "retry", response.status)
             raise Incomplete(f"{path}: an answer that cannot be read")
-        return response, outcomes
+        return response, redacted(outcomes, rows)
 
 
 @dataclass(frozen=True, slots=True)
