@@ -16,6 +16,7 @@ from orchestration.dbt import DbtPaths, manifest, run_dbt
 from orchestration.preview import SENTINEL
 from orchestration.project import Audience
 from orchestration.sql.names import ident, instant
+from orchestration.sql.refusals import without_values
 from orchestration.warehouse import Warehouse
 
 PREFIX = "tailrace_at_"
@@ -117,5 +118,5 @@ def _make(warehouse: Warehouse, step: Step, sql: str) -> None:
     try:
         warehouse.execute(f"create or replace temp {what} {step.relation} as\n{sql}")
     except warehouse.errors as error:
-        why = str(error).split("\n\n")[0]
+        why = without_values(str(error)).split("\n\n")[0]
         raise DataError(f"{step.file}: {why}", file=step.file) from None

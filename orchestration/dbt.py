@@ -18,13 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from destinations.clock import whole_second
-from destinations.errors import (
-    ConfigError,
-    DataError,
-    LockedError,
-    TailraceError,
-    without_addresses,
-)
+from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+from destinations.scrub import scrubbed
+from orchestration.sql.refusals import without_values
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -202,7 +198,7 @@ def _as_run(outcome: dbtRunnerResult) -> DbtRun:
             name=one.node.name,
             resource_type=str(one.node.resource_type),
             status=str(one.status),
-            message=without_addresses((one.message or "").strip()),
+            message=scrubbed(without_values((one.message or "").strip())),
             seconds=one.execution_time,
             file=one.node.original_file_path,
         )
@@ -217,7 +213,7 @@ def _explained(error: BaseException, paths: DbtPaths) -> TailraceError:
     from dbt.cli.exceptions import DbtUsageException
     from dbt_common.exceptions import DbtBaseException, DbtDatabaseError
 
-    said = str(error).strip()
+    said = without_values(str(error).strip())
     if isinstance(error, DbtUsageException):
         return ConfigError(said)
     if "Could not set lock on file" in said:

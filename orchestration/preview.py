@@ -10,11 +10,13 @@ from typing import Any
 
 import yaml
 
-from destinations.errors import DataError, without_addresses
+from destinations.errors import DataError
+from destinations.scrub import without_addresses
 from orchestration.builds import built_as_of, latest_builds
 from orchestration.dbt import DbtPaths, run_dbt
 from orchestration.project import Audience, Project
 from orchestration.sql.names import instant
+from orchestration.sql.refusals import without_values
 from orchestration.warehouse import Connect
 
 SENTINEL = "timestamp '1970-01-01 00:00:00.271828'"
@@ -77,7 +79,7 @@ def preview(
                 f"select * from (\n{members_sql}\n) order by user_id limit {SAMPLE_ROWS}"
             ).to_pylist()
         except warehouse.errors as error:
-            why = str(error).split("\n\n")[0]
+            why = without_values(str(error)).split("\n\n")[0]
             raise DataError(f"{audience.model.file}: {why}", file=audience.model.file) from None
         ((base,),) = warehouse.rows(f"select count(*) from {project.traits.relation}")
     if users < members:

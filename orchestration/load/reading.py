@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from destinations.errors import ConfigError, DataError
 from orchestration.sql.names import ident, text
+from orchestration.sql.refusals import without_values
 
 if TYPE_CHECKING:
     import duckdb
@@ -159,7 +160,7 @@ def _complaint(path: Path, error: Exception) -> str:
         return f"{path}, line {_broken_line(path)}: not JSON"
     if isinstance(error, UnicodeDecodeError) or "unicode" in said.lower():
         return f"{path}: not encoded in UTF-8"
-    return f"{path} cannot be read: {said.splitlines()[0]}"
+    return f"{path} cannot be read: {without_values(said).splitlines()[0]}"
 
 
 def _broken_line(path: Path) -> str:

@@ -11,6 +11,7 @@ from sqlglot.errors import SqlglotError
 from destinations.errors import ConfigError
 from orchestration.sql.lint import FORBIDDEN, forbidden_calls
 from orchestration.sql.names import ident
+from orchestration.sql.refusals import without_values
 from orchestration.warehouse import Warehouse
 
 DIALECT = "duckdb"
@@ -104,7 +105,9 @@ def engine_type(
             f"from (select {', '.join([*given, '1 as tailrace_row'])})"
         )
     except warehouse.errors as error:
-        raise ConfigError(f"the warehouse refuses it: {str(error).splitlines()[0]}") from None
+        raise ConfigError(
+            f"the warehouse refuses it: {without_values(str(error)).splitlines()[0]}"
+        ) from None
     return str(described[0][1])
 
 
