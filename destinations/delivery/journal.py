@@ -7,7 +7,6 @@ itself is the plan in the warehouse.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -19,6 +18,7 @@ from destinations.base import Outcome
 from destinations.clock import Clock
 from destinations.delivery.ranges import Claim
 from destinations.errors import ConfigError, StorageError
+from destinations.private import private_file, private_folder
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -243,7 +243,7 @@ def open_journal(
         ConfigError: the journal is lost, belongs to another warehouse, or is an older copy of
             the one that was used last; says what to do.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent, take_back=True)
     new = new or (replaces is not None and path.exists() and _owner(path) == replaces)
     if new and path.exists():
         _move_aside(path, f"{clock.now():%Y%m%dT%H%M%S}")
@@ -254,7 +254,7 @@ def open_journal(
             "duplicates are possible, loss is not)",
             file=path.name,
         )
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    private_file(path)  # SQLite gives its -wal and -shm the same mode
     con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
     journal = Journal(con, clock)
     try:

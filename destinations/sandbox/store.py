@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from destinations.private import private_file, private_folder
+
 _TABLES = """
 create table if not exists profiles (
     id integer primary key, email text unique, user_id text unique, fields text not null,
@@ -71,7 +73,8 @@ class Store:
     """Reads and writes of one sandbox; used from one thread."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        private_file(path)
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             # A power cut may lose the last calls of a rehearsal; not worth waiting for the disk.

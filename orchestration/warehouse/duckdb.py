@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from destinations.clock import Clock
 from destinations.errors import DataError, LockedError, StorageError
+from destinations.private import FILE, private_file, private_folder
 from orchestration.warehouse import Params
 from orchestration.warehouse.locks import Tell, file_lock, in_silence, keep_trying
 
@@ -101,7 +102,8 @@ class DuckDBWarehouse:
     def mark(self, name: str) -> None:
         """Write something new into a small file kept beside the warehouse."""
         path = self._beside(f"{name}.mark")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
+        private_file(path)
         path.write_text(uuid4().hex, encoding="ascii")
 
     def watch(self, name: str) -> Callable[[], object]:
@@ -161,8 +163,11 @@ def open_duckdb(
         LockedError: still held after `deadline` seconds; names the process.
         DataError: the file is not a DuckDB database or cannot be read.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
+    new = not path.exists()
     con = keep_trying(lambda: _connect(path), clock=clock, deadline=deadline, tell=tell)
+    if new:
+        path.chmod(FILE)  # it will hold payloads; whoever is to read it can be let in
     con.execute(SETTINGS)
     return DuckDBWarehouse(con, path, clock, tell)
 

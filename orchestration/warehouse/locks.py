@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from destinations.clock import Clock
 from destinations.errors import LockedError
+from destinations.private import private_folder
 
 POLL_SECONDS = 0.2
 PATIENCE = 2.0
@@ -74,7 +75,7 @@ def file_lock(
         LockedError: another process still holds it after `deadline` seconds; says which, at what,
             since when.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         keep_trying(lambda: _acquire(descriptor, what), clock=clock, deadline=deadline, tell=tell)
