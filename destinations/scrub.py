@@ -10,7 +10,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -88,6 +88,11 @@ def without_controls(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
 
 
+def without_breaks(text: str) -> str:
+    """Put the lines of a text into one."""
+    return _BREAKS.sub(" | ", text.strip())
+
+
 def scrubbed(text: str) -> str:
     """Return a text that may be shown; its line feeds stay."""
     return without_controls(without_addresses(without_secrets(text)))
@@ -95,16 +100,16 @@ def scrubbed(text: str) -> str:
 
 def one_line(text: str, longest: int | None = None) -> str:
     """Return a text that may be shown, as one line, cut off after `longest` characters."""
-    line = _BREAKS.sub(" | ", scrubbed(text).strip())
+    line = without_breaks(scrubbed(text))
     return line if longest is None or len(line) <= longest else f"{line[: longest - 3]}..."
 
 
-def secrets_scrubbed(value: Any) -> Any:
-    """Return a JSON value in which no key and no text holds a secret."""
+def scrubbed_values(value: Any, clean: Callable[[str], str] = scrubbed) -> Any:
+    """Return a JSON value, or one that is about to become one, with every text in it cleaned."""
     if isinstance(value, str):
-        return without_secrets(value)
+        return clean(value)
     if isinstance(value, Mapping):
-        return {secrets_scrubbed(name): secrets_scrubbed(inner) for name, inner in value.items()}
+        return {scrubbed_values(k, clean): scrubbed_values(v, clean) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [secrets_scrubbed(inner) for inner in value]
+        return [scrubbed_values(inner, clean) for inner in value]
     return value

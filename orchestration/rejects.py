@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any
 
 from orchestration.preview import hashed
@@ -66,7 +67,7 @@ def _todo(
     sync: str, class_: str, code: str, state: str, newest_at: datetime, now: datetime
 ) -> dict[str, str | None]:
     """Say what happens by itself and what somebody can do, and name the command."""
-    again: str | None = f"tailrace retry {sync} --code {code}"
+    again: str | None = f"tailrace retry {sync} --code {quote(code)}"
     until = newest_at + timedelta(days=LATER_DAYS)
     if state == "retry":
         todo, again = "the next run sends it again", None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from destinations.errors import LockedError, TailraceError
+from destinations.scrub import one_line
 from orchestration.ids import new_id
 from orchestration.project import Sync
 from orchestration.sql.names import naive_utc
@@ -73,7 +74,7 @@ def log_run(warehouse: Warehouse, run: SyncRun, started_at: datetime, ended_at: 
             run.calls,
             run.retried,
             run.throttled_s,
-            run.reasons[0] if run.reasons else None,
+            one_line(run.reasons[0]) if run.reasons else None,
         ],
     )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import sys
+from traceback import format_exception
 
 import click
 
 from destinations.errors import TailraceError
+from destinations.private import keep_to_ourselves
+from destinations.scrub import one_line, scrubbed
 from orchestration.cli.activate import build, evaluate, plan, run, sync
 from orchestration.cli.backfill import backfill
 from orchestration.cli.demo import demo
@@ -42,24 +46,30 @@ for verb in (
 def main() -> None:
     """Run the command line; every expected error is a few lines and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_to_ourselves()
     try:
         code = cli.main(standalone_mode=False)
     except TailraceError as error:
         _show(error.as_dict(), error.accepted)
         code = error.exit_code
     except click.ClickException as error:
-        if "--json" in sys.argv:
-            click.echo(json.dumps({"error": {"kind": "usage", "message": error.format_message()}}))
-        else:
-            error.show()
+        _show_usage(error)
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = _interrupted()
-    except Exception as error:
-        if os.environ.get("TAILRACE_TRACEBACK"):
-            raise
+    except Exception as error:  # noqa: BLE001 - told in our words, or in full if asked
         code = _interrupted() if "nterrupt" in repr(error) else _unexpected(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_usage(error: click.ClickException) -> None:
+    if "--json" in sys.argv:
+        message = scrubbed(error.format_message())
+        click.echo(json.dumps({"error": {"kind": "usage", "message": message}}))
+        return
+    said = io.StringIO()
+    error.show(said)
+    click.echo(scrubbed(said.getvalue()), err=True, nl=False)
 
 
 def _interrupted() -> int:
@@ -69,6 +79,8 @@ def _interrupted() -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if os.environ.get("TAILRACE_TRACEBACK"):
+        click.echo(scrubbed("".join(format_exception(error))), err=True, nl=False)
     message = f"unexpected {type(error).__name__}; TAILRACE_TRACEBACK=1 shows where"
     _show({"kind": "unexpected", "message": message, "file": None, "key": None, "line": None}, ())
     return 1
@@ -78,10 +90,12 @@ def _show(error: dict[str, object], accepted: tuple[str, ...]) -> None:
     if "--json" in sys.argv:
         click.echo(json.dumps({"error": error}))
         return
-    click.secho(f"error: {error['message']}", err=True, fg="red")
+    # Indented, so that no message can make up a line of ours.
+    message = str(error["message"]).replace("\n", "\n  ")
+    click.secho(f"error: {message}", err=True, fg="red")
     line = f":{error['line']}" if error.get("line") else ""
     for name, behind in (("file", line), ("key", "")):
         if error[name]:
             click.echo(f"  {name}: {error[name]}{behind}", err=True)
     if accepted:
-        click.echo(f"  accepted: {', '.join(map(str, accepted))}", err=True)
+        click.echo(f"  accepted: {', '.join(map(one_line, accepted))}", err=True)

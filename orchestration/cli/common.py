@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ import click
 
 from destinations.clock import SystemClock
 from destinations.errors import ConfigError
+from destinations.scrub import one_line, scrubbed_values, without_secrets
+from orchestration.log_lines import log_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +60,13 @@ class App:
         """Return how to open the warehouse; who waits long for another process is told so."""
         from orchestration.warehouse.profiles import connector
 
-        return connector(self.dbt, os.environ, clock=self.clock, tell=_waiting)
+        return connector(self.dbt, os.environ, clock=self.clock, tell=self._waiting)
+
+    def _waiting(self, said: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"waiting: {one_line(said)}", err=True)
+        else:
+            log_line(self.clock, "waiting", {"for": said})
 
     def engine(self, *, new_journal: bool = False) -> Engine:
         """Read the project and return what the verbs work with."""
@@ -72,22 +81,23 @@ class App:
     ) -> None:
         """Answer with one JSON object on stdout, or text for a person, and an exit code."""
         if self.as_json:
-            click.echo(json.dumps(shape, default=str))
+            click.echo(as_json(shape))
         else:
             render(console())
         click.get_current_context().exit(code)
 
 
-def _waiting(said: str) -> None:
-    click.echo(f"waiting: {said}", err=True)
+def as_json(shape: Mapping[str, Any]) -> str:
+    """Return a shape as JSON, in which no text holds a secret or a character that is not ASCII."""
+    return json.dumps(scrubbed_values(shape, without_secrets), default=str)
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console as wide as the terminal, or wide enough for a log."""
-    from rich.console import Console
+    from orchestration.cli.plain import Plain
 
-    wide = Console(stderr=stderr, emoji=False)
-    return wide if wide.is_terminal else Console(stderr=stderr, emoji=False, width=120)
+    wide = Plain(stderr=stderr, emoji=False)
+    return wide if wide.is_terminal else Plain(stderr=stderr, emoji=False, width=120)
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:
@@ -155,7 +165,7 @@ as_of_option = click.option(
     "--as-of", type=Instant(), help="Answer as of this instant.  [default: now]"
 )
 
-pii_option = click.option("--show-pii", is_flag=True, help="Show ids and addresses.")
+pii_option = click.option("--show-pii", is_flag=True, help="Show ids, addresses and texts.")
 
 
 def shown_time(value: str | None) -> str | None:

@@ -72,19 +72,16 @@ def status(app: App) -> None:
 
 
 def _show_status(out: Console, found: Mapping[str, Any]) -> None:
-    from orchestration.cli.render import coloured, table
+    from orchestration.cli.render import coloured, say, table
 
     build = found["build"]
     if build is None:
         out.print("nothing has been built; start with `tailrace run`", highlight=False)
     else:
         failed = f"; failed: {', '.join(build['failed'])}" if build["failed"] else ""
-        well = "well" if build["success"] else f"[red]with failures[/]{failed}"
-        out.print(
-            f"last build: as of {shown_time(build['as_of'])} UTC, ended "
-            f"{shown_time(build['finished_at'])}, {well}",
-            highlight=False,
-        )
+        when = f"as of {shown_time(build['as_of'])} UTC, ended {shown_time(build['finished_at'])}"
+        well = ("well", "") if build["success"] else ("with failures", "red")
+        say(out, f"last build: {when}, ", well, failed)
     for title, columns in SHOWN.items():
         rows = [
             [shown_time(item[name]) if name in TIMES else coloured(item[name]) for name in columns]
@@ -95,20 +92,20 @@ def _show_status(out: Console, found: Mapping[str, Any]) -> None:
     for item in (*found["audiences"], *found["syncs"]):
         _show_waiting(out, item)
     for item in found["orphans"]:
-        said = f"[yellow]{item['sync']}[/] is not in the project any more and sends nothing"
-        out.print(f"{said}: {item['waits_for']}", highlight=False)
+        said = f" is not in the project any more and sends nothing: {item['waits_for']}"
+        say(out, (item["sync"], "yellow"), said)
 
 
 def _show_waiting(out: Console, item: Mapping[str, Any]) -> None:
     """Say what an audience or sync waits for, why, and which command lets it through."""
     if not item["reason"] and not item["waits_for"]:
         return
-    from rich.text import Text
+    from orchestration.cli.render import say
 
     name = item.get("sync") or item["audience"]
     waits = f" waits for {item['waits_for']}" if item["waits_for"] else ""
     why = f": {item['reason']}" if item["reason"] else ""
-    out.print(Text.assemble((name, "yellow"), waits, why), highlight=False)
+    say(out, (name, "yellow"), waits, why)
     if item["approve"]:
         out.print(f"  if that is right: {item['approve']}", markup=False, highlight=False)
 
@@ -144,14 +141,14 @@ def rejects(app: App, syncs: tuple[str, ...], show_pii: bool) -> None:
 
 def _show_reject(out: Console, one: Mapping[str, Any]) -> None:
     """Say when rows were refused for one reason, whose they are, and what to do."""
-    from rich.text import Text
+    from orchestration.cli.render import say
 
     what = f" {one['code']}{' of ' + one['field'] if one['field'] else ''}"
     when = f": first {str(shown_time(one['first_at']))[:16]}, last {shown_time(one['last_at'])}"[
         :-3
     ]
     users = f"; users {', '.join(one['users'])}{' ...' if one['count'] > len(one['users']) else ''}"
-    out.print(Text.assemble((one["sync"], "yellow"), what, when, users), highlight=False)
+    say(out, (one["sync"], "yellow"), what, when, users)
     out.print(f"  {one['todo']}", markup=False, highlight=False)
     if one["command"]:
         out.print(f"  {one['command']}", markup=False, highlight=False)

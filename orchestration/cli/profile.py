@@ -105,7 +105,7 @@ def _show_audiences(out: Console, audiences: list[dict[str, Any]]) -> None:
 
 
 def _show_syncs(out: Console, syncs: list[dict[str, Any]]) -> None:
-    from orchestration.cli.render import table
+    from orchestration.cli.render import say, table
 
     rows = [
         (
@@ -125,11 +125,9 @@ def _show_syncs(out: Console, syncs: list[dict[str, Any]]) -> None:
     for one in syncs:
         for refused in one["rejects"]:
             field = f" of {refused['field']}" if refused["field"] else ""
-            out.print(
-                f"[yellow]{refused['state']}[/] {one['sync']}: {refused['class']} "
-                f"{refused['code']}{field} since {shown_time(refused['rejected_at'])}",
-                highlight=False,
-            )
+            why = f"{refused['class']} {refused['code']}{field}"
+            since = shown_time(refused["rejected_at"])
+            say(out, (refused["state"], "yellow"), f" {one['sync']}: {why} since {since}")
 
 
 def _knows(sync: Mapping[str, Any], known: Mapping[str, Any]) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.table import Table
+from rich.text import Text
+
+from destinations.scrub import scrubbed_values, without_breaks, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +31,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         numbers = bool(listed) and isinstance(listed[0][index], int | float)
         made.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in listed:
-        made.add_row(*(_text(value) for value in row))
+        # Text: what a vendor or somebody's data says is not markup.
+        made.add_row(*(v if isinstance(v, Text) else Text(_text(v)) for v in row))
     return made
 
 
@@ -39,12 +43,26 @@ def _text(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return "" if value is None else str(value)
+    return "" if value is None else without_secrets(str(value))
 
 
-def coloured(value: T) -> T | str:
+def coloured(value: T) -> T | Text:
     """Return a status with its colour, anything else as it is."""
-    return f"[{COLOURS[value]}]{value}[/]" if isinstance(value, str) and value in COLOURS else value
+    return Text(value, COLOURS[value]) if isinstance(value, str) and value in COLOURS else value
+
+
+def say(out: Console, *parts: str | Text | tuple[str, str]) -> None:
+    """Print one line of texts, or pairs of text and style; none of them is markup."""
+    line = Text()
+    for part in parts:
+        text, style = part if isinstance(part, tuple) else (part, "")
+        line.append(text) if isinstance(text, Text) else line.append(_plain(text), style)
+    out.print(line, highlight=False)
+
+
+def _plain(text: str) -> str:
+    space = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{space[0]}{without_breaks(without_secrets(text))}{space[1]}" if text.strip() else text
 
 
 def show_build(out: Console, run: DbtRun) -> None:
@@ -53,7 +71,7 @@ def show_build(out: Console, run: DbtRun) -> None:
     out.print(f"dbt built {done} models in {run.seconds:.1f} s")
     for node in run.failures:
         if node.status != "skipped":
-            out.print(f"[red]{node.status}[/] {node.file} ({node.name})", highlight=False)
+            say(out, (node.status, "red"), f" {node.file} ({node.name})")
             for line in _said(node.message):
                 out.print(f"  {line}", markup=False, highlight=False)
 
@@ -106,18 +124,18 @@ def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
             for name in ("file", "key", "accepted"):
                 if value := getattr(run.error, name):
                     shown = ", ".join(value) if isinstance(value, tuple) else value
-                    out.print(f"  {name}: {shown}", markup=False, highlight=False)
+                    say(out, "  ", f"{name}: {shown}")
         if run.status == "held" and run.plan_id:
             out.print(f"  see it: tailrace plan {run.sync}", highlight=False)
             _approve(out, run.plan_id, run.held_exits)
         if run.unsendable:
-            out.print(
-                f"  [yellow]{run.sync}[/]: {run.unsendable:,} rows have a value that cannot be "
-                f"sent; `tailrace rejects {run.sync}` says which",
-                highlight=False,
+            said = (
+                f": {run.unsendable:,} rows have a value that cannot be sent; "
+                f"`tailrace rejects {run.sync}` says which"
             )
+            say(out, "  ", (run.sync, "yellow"), said)
         for name, count in run.warnings.items():
-            out.print(f"  [yellow]{run.sync}[/]: {name} ({count:,})", highlight=False)
+            say(out, "  ", (run.sync, "yellow"), f": {name} ({count:,})")
 
 
 def show_plans(out: Console, plans: Iterable[Plan]) -> None:
@@ -144,7 +162,8 @@ def show_plans(out: Console, plans: Iterable[Plan]) -> None:
         _left_out(out, plan)
         for sample in plan.sample:
             out.print(f"  {plan.sync} {sample['op']}: ", end="", highlight=False)
-            out.print_json(data=sample["body"], indent=None)
+            body = scrubbed_values(sample["body"], without_secrets)
+            out.print_json(data=body, indent=None, ensure_ascii=True)
 
 
 def _left_out(out: Console, plan: Plan) -> None:
@@ -165,8 +184,7 @@ def _left_out(out: Console, plan: Plan) -> None:
 
 def _reasons(out: Console, name: str, status: str, reasons: Iterable[str]) -> None:
     for reason in reasons:
-        out.print(f"{coloured(status)} {name}: ", end="", highlight=False)
-        out.print(reason, markup=False, highlight=False)
+        say(out, coloured(status), f" {name}: ", reason)
 
 
 def _approve(out: Console, held_id: str | None, exits: int) -> None:
