@@ -75,8 +75,13 @@ def _is_personal(mapped: MappedField) -> bool:
     read = [mapped.column] if mapped.column else []
     if mapped.sql is not None:
         read = re.findall(r"\w+", mapped.sql)  # more than its columns: rather mask too much
-    names = (_CAMEL.sub("_", name).lower() for name in read)
-    return any(name == "name" or _PERSONAL.search(name) for name in names)
+    return any(speaks_of_a_person(name) for name in read)
+
+
+def speaks_of_a_person(column: str) -> bool:
+    """Tell whether a column is named like an address, a phone, a name or an id."""
+    name = _CAMEL.sub("_", column).lower()
+    return name == "name" or _PERSONAL.search(name) is not None
 
 
 def _source(

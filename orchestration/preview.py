@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import yaml
 
 from destinations.errors import DataError
-from destinations.scrub import without_addresses
+from destinations.scrub import MASK
 from orchestration.builds import built_as_of, latest_builds
 from orchestration.dbt import DbtPaths, run_dbt
+from orchestration.fields import speaks_of_a_person
 from orchestration.project import Audience, Project
 from orchestration.sql.names import instant
 from orchestration.sql.refusals import without_values
@@ -94,17 +96,22 @@ def preview(
 
 
 def masked(row: Mapping[str, Any], personal: Collection[str] = PERSONAL) -> dict[str, Any]:
-    """Return a row as it is shown: personal columns masked, the user hashed."""
+    """Return a row as it is shown: the user hashed, texts and what is personal masked."""
     return {
-        column: "***"
-        if column in personal and value is not None
-        else hashed(str(value))
+        column: hashed(str(value))
         if column == "user_id"
-        else without_addresses(value)
-        if isinstance(value, str)
-        else value
+        else concealed(value, personal=column in personal or speaks_of_a_person(column))
         for column, value in row.items()
     }
+
+
+def concealed(value: Any, *, personal: bool = False) -> Any:
+    """Return a number, a date or a yes or no as it is, and a mask for any other value.
+
+    A text may hold anybody's name or address, whatever its column is called.
+    """
+    told = isinstance(value, bool | int | float | Decimal | date | time | timedelta)
+    return value if value is None or (told and not personal) else MASK
 
 
 def hashed(value: str) -> str:

@@ -1,47 +1,66 @@
-"""One request body per op of a plan, exactly as it would be sent, with the person masked."""
+"""One request body per op of a plan, exactly as it would be sent; people are masked or not."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from destinations.base import Kind, Row
-from destinations.scrub import without_addresses
+from destinations.scrub import MASK, without_addresses
 from orchestration.desired.scope import Scope
 from orchestration.fields import personal_fields
 from orchestration.framing import ROW_COLUMNS, context_of
-from orchestration.preview import hashed
-
-MASK = "***"
+from orchestration.preview import concealed, hashed
 
 
-def sample(scope: Scope) -> tuple[Mapping[str, object], ...]:
-    """Return {op, user, body} of the first row of each op; `user` is hashed."""
+def sample(scope: Scope, *, show_pii: bool = False) -> tuple[Mapping[str, object], ...]:
+    """Return {op, user, body} of the first row of each op.
+
+    Unless `show_pii`, `user` is hashed and the body shows no id, address or text of the user's.
+    """
     found = scope.warehouse.rows(
         f"select op, kind, user_id, {ROW_COLUMNS} from tailrace_ops "
         "where seq in (select min(seq) from tailrace_ops group by op) order by op"
     )
     fields = personal_fields(scope.sync)
     context = context_of(scope)
+    audience = scope.sync.audience
+    ours = frozenset({audience.key, audience.name} if audience else ())
     shown = []
     for op, kind, user_id, *values in found:
         row = Row(*values)
         request = scope.destination.encode(Kind(kind), [row], context)
-        body = _masked(json.loads(request.body), {row.dest_key, user_id}, fields)
-        shown.append({"op": op, "user": hashed(user_id), "body": body})
+        body = json.loads(request.body)
+        if not show_pii:
+            mask = _Mask(frozenset({row.dest_key, user_id}), fields, scope.spec.fields, ours)
+            body = mask(body)
+        shown.append({"op": op, "user": user_id if show_pii else hashed(user_id), "body": body})
     return tuple(shown)
 
 
-def _masked(value: Any, people: set[str], fields: frozenset[str]) -> Any:
-    """Mask ids and addresses wherever they are, and every field that tells who somebody is."""
-    if isinstance(value, dict):
-        return {
-            name: MASK if name in fields else _masked(inner, people, fields)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(inner, people, fields) for inner in value]
-    if isinstance(value, str):
-        return MASK if value in people else without_addresses(value)
-    return value
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """Masks ids and addresses wherever they are, and texts in `inside` that are not ours."""
+
+    people: frozenset[str]
+    personal: frozenset[str]
+    inside: str
+    ours: frozenset[str]
+
+    def __call__(self, value: Any, *, of_user: bool = False) -> Any:
+        if isinstance(value, dict):
+            return {
+                name: MASK
+                if name in self.personal
+                else self(inner, of_user=of_user or name == self.inside)
+                for name, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [self(inner, of_user=of_user) for inner in value]
+        if of_user:
+            return value if isinstance(value, str) and value in self.ours else concealed(value)
+        if isinstance(value, str):
+            return MASK if value in self.people else without_addresses(value)
+        return value

@@ -68,6 +68,7 @@ def plan_sync(
     as_of: datetime | None,
     secrets: bool,
     mode: Mode = Mode.NORMAL,
+    show_pii: bool = False,
 ) -> Plan:
     """Show what a run would do: nothing is stored, and the cost and the bodies are exact.
 
@@ -82,7 +83,7 @@ def plan_sync(
     left = _unfinished(engine, warehouse, sync)
     if left and mode is Mode.NORMAL:
         return left
-    return with_exact_cost(scope, propose(engine, scope))
+    return with_exact_cost(scope, propose(engine, scope), show_pii=show_pii)
 
 
 def _unfinished(engine: Engine, warehouse: Warehouse, sync: Sync) -> Plan | None:
@@ -98,7 +99,7 @@ def _unfinished(engine: Engine, warehouse: Warehouse, sync: Sync) -> Plan | None
     return Plan(sync.key, "resume", plan.as_of, plan.plan_id, reasons=(why,), counts=counts)
 
 
-def with_exact_cost(scope: Scope, plan: Plan) -> Plan:
+def with_exact_cost(scope: Scope, plan: Plan, *, show_pii: bool = False) -> Plan:
     """Frame what `make_plan` left in this connection: exact calls and bytes, and samples."""
     cost = exact(scope)
     return replace(
@@ -107,7 +108,7 @@ def with_exact_cost(scope: Scope, plan: Plan) -> Plan:
         bytes=cost.bytes,
         seconds_at_limit=cost.seconds,
         is_exact=True,
-        sample=sample(scope),
+        sample=sample(scope, show_pii=show_pii),
     )
 
 

@@ -12,7 +12,7 @@ from orchestration.acks import FINAL
 from orchestration.builds import latest_builds
 from orchestration.merging import canonical_users
 from orchestration.options import NOT_REQUIRED
-from orchestration.preview import PERSONAL, hashed, masked
+from orchestration.preview import PERSONAL, concealed, hashed, masked
 from orchestration.project import Model, Project, Sync
 from orchestration.sql.names import text
 from orchestration.suppression import suppressed
@@ -170,6 +170,9 @@ class _Shown:
     def address(self, value: str) -> str:
         return value if self.pii else "***"
 
+    def value(self, value: Any) -> Any:
+        return value if self.pii else concealed(value)
+
     def traits(self, traits: dict[str, Any], personal: set[str]) -> dict[str, Any]:
         return traits if self.pii else masked(traits, personal)
 
@@ -273,7 +276,7 @@ def _sync(
         "sends": sync.options.sends,
         "consent": {
             "column": None if column == NOT_REQUIRED else column,
-            "value": (who.traits or {}).get(column),
+            "value": shown.value((who.traits or {}).get(column)),
         },
         "known": [
             {

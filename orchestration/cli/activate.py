@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.common import App, as_of_option, chosen, common
+from orchestration.cli.common import App, as_of_option, chosen, common, pii_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,8 +146,11 @@ def evaluate(app: App, audiences: tuple[str, ...], as_of: datetime | None) -> No
 @common
 @click.argument("syncs", nargs=-1)
 @as_of_option
+@pii_option
 @_mode_options
-def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None, **modes: bool) -> None:
+def plan(
+    app: App, syncs: tuple[str, ...], as_of: datetime | None, show_pii: bool, **modes: bool
+) -> None:
     """Show what a sync would send, at what cost; nothing is stored or sent."""
     from orchestration.activate import prepare
     from orchestration.cli import render
@@ -159,7 +162,9 @@ def plan(app: App, syncs: tuple[str, ...], as_of: datetime | None, **modes: bool
     known = {item.key: item for item in engine.project.syncs}
     with engine.connect() as warehouse:
         plans = [
-            plan_sync(engine, warehouse, item, as_of=as_of, secrets=False, mode=mode)
+            plan_sync(
+                engine, warehouse, item, as_of=as_of, secrets=False, mode=mode, show_pii=show_pii
+            )
             for item in chosen(syncs, known, "sync")
         ]
     held = any(made.verdict == "held" for made in plans)
