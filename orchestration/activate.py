@@ -161,10 +161,12 @@ def run_syncs(
             # A new journal is begun once per account, not once per sync.
             mine = replace(engine, new_journal=engine.new_journal and account not in renewed)
             renewed.add(account)
+            engine.watch.started(sync.key)
             runs[sync.key] = run_sync(mine, sync, as_of=as_of, mode=mode)
         except TailraceError as error:
             runs[sync.key] = failed_run(sync, error)
             log_unstarted(engine.connect, [runs[sync.key]], engine.clock.now())
+        engine.watch.finished(runs[sync.key])
     return tuple(runs.values())
 
 

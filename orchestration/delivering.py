@@ -10,18 +10,19 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 
-from destinations.base import Context, Destination, SyncShape
+from destinations.base import Context, Destination, Endpoint, SyncShape
 from destinations.delivery.calling import Tally
 from destinations.delivery.journal import Journal, open_journal
 from destinations.delivery.limiter import Limiter
 from destinations.delivery.policy import quiescence
+from destinations.delivery.ranges import pending
 from destinations.delivery.sender import Sender
 from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.wire import OneByOne, SideBySide, Wire
 from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import fold, known_epoch, note_epoch
-from orchestration.desired.scope import QUIET, Mode
+from orchestration.desired.scope import QUIET, Mode, kind_of
 from orchestration.engine import Engine
 from orchestration.ops import reader
 from orchestration.plan_store import (
@@ -32,6 +33,7 @@ from orchestration.plan_store import (
     set_status,
     store_plan,
 )
+from orchestration.progress import measured
 from orchestration.project import Sync
 from orchestration.retention import drop_old_payloads
 from orchestration.sync_identity import is_retiring, retired_at, same_as_before, shape_of
@@ -245,7 +247,9 @@ def send_plan(
             clock=engine.clock,
             random=engine.random,
             endpoints=destination.endpoints,
-            after_request=_after_request(engine, sync, journal, plan),
+            after_request=_after_request(
+                engine, sync, journal, plan, destination.endpoints.get(kind_of(sync))
+            ),
             still=still,
             ordered=ordered,
             ending=engine.ending,
@@ -285,14 +289,22 @@ def _finish(
 
 
 def _after_request(
-    engine: Engine, sync: Sync, journal: Journal, plan: OpenPlan
+    engine: Engine, sync: Sync, journal: Journal, plan: OpenPlan, endpoint: Endpoint | None
 ) -> Callable[[Tally], None]:
-    """Show progress, and fold now and then without ever waiting for the warehouse."""
+    """Tell how far it is, and fold now and then without ever waiting for the warehouse."""
     folded_at, folded_rows = engine.clock.monotonic(), 0
+    spans = pending(plan.ops, journal.claims(plan.plan_id))
+    measure = measured(
+        sync.key,
+        left=sum(span.seq_to - span.seq_from + 1 for span in spans),
+        of=plan.ops,
+        endpoint=endpoint,
+        clock=engine.clock,
+    )
 
     def after_request(tally: Tally) -> None:
         nonlocal folded_at, folded_rows
-        engine.progress(sync.key, tally.rows, plan.ops)
+        engine.watch.progress(measure(tally.calls, tally.rows))
         now = engine.clock.monotonic()
         if now - folded_at < FOLD_SECONDS and tally.rows - folded_rows < FOLD_ROWS:
             return

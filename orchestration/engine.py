@@ -15,22 +15,16 @@ from destinations.errors import ConfigError
 from orchestration.accounts import Account, open_account
 from orchestration.dbt import DbtPaths
 from orchestration.plan_guard import Limits
+from orchestration.progress import Quiet, Watch
 from orchestration.project import Project, Sync
 from orchestration.warehouse import Connect
 
 USER_AGENT = "tailrace/0.1"
 
-Progress = Callable[[str, int, int], None]
-"""Called with (sync, rows settled so far, rows of the plan)."""
-
 
 def http(destination: Destination) -> Transport:
     """Open HTTP to an account."""
     return HttpTransport(destination.base_url, destination.auth, USER_AGENT)
-
-
-def quiet(sync: str, done: int, total: int) -> None:
-    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ class Engine:
     clock: Clock
     random: Random
     transport: Callable[[Destination], Transport] = http
-    progress: Progress = quiet
+    watch: Watch = field(default_factory=Quiet)
     new_journal: bool = False
     ending: Ending = field(default_factory=Ending)
 

@@ -221,8 +221,8 @@ def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
 def _sending(app: App, *, new_journal: bool) -> Engine:
     """Return an engine that shows how far it is and comes to an end when it is asked to."""
     from orchestration.cli.ending import end_on_sigterm
-    from orchestration.cli.progress import teller
+    from orchestration.cli.progress import watch
 
     engine = app.engine(new_journal=new_journal)
     end_on_sigterm(engine.ending, app.clock)
-    return engine if app.as_json else replace(engine, progress=teller(engine.clock, "rows"))
+    return replace(engine, watch=watch(app.clock))

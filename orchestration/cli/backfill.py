@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -26,12 +25,11 @@ def backfill(app: App, audience: str, first: datetime, last: datetime, replace: 
     """Work out who was in an audience at the end of each past day; nothing is ever sent for it."""
     from orchestration.activate import prepare
     from orchestration.backfilling import backfill as fill
-    from orchestration.cli.progress import teller
+    from orchestration.cli.progress import Days
 
     engine = app.engine()
     found = engine.project.audience(audience)
     prepare(app.connect)
-    tell = teller(app.clock, "days")
     done = fill(
         app.dbt,
         app.connect,
@@ -41,7 +39,7 @@ def backfill(app: App, audience: str, first: datetime, last: datetime, replace: 
         last=last.date(),
         replace=replace,
         clock=app.clock,
-        progress=None if app.as_json else partial(tell, audience),
+        progress=Days(found.key, app.clock),
     )
 
     def show(out: Console) -> None:

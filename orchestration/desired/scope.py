@@ -44,6 +44,12 @@ class Relations:
     merges: str | None = None
 
 
+def kind_of(sync: Sync) -> Kind:
+    """Return the kind of request a sync makes."""
+    identify = sync.options.sends == "traits" or sync.options.as_ == "identify"
+    return Kind.IDENTIFY if identify else Kind.TRACK
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """One plan in the making: the sync, its account, its relations, its instant."""
@@ -64,9 +70,7 @@ class Scope:
     @property
     def kind(self) -> Kind:
         """Return the kind of request the sync makes."""
-        options = self.sync.options
-        identify = options.sends == "traits" or options.as_ == "identify"
-        return Kind.IDENTIFY if identify else Kind.TRACK
+        return kind_of(self.sync)
 
     @property
     def spec(self) -> PayloadSpec:
