@@ -1,6 +1,6 @@
 """Runs dbt inside this process: a subprocess costs seconds, the runner a fraction of one.
 
-dbt writes to its own log file and never to stdout, which belongs to `--json`. When a call returns,
+dbt writes no log file, and never to stdout, which belongs to `--json`. When a call returns,
 the warehouse's file is free for other processes.
 """
 
@@ -55,6 +55,7 @@ class DbtPaths:
             *("--profiles-dir", str(self.profiles_dir)),
             *("--target-path", str(self.artifacts.resolve())),
             *("--log-path", str(self.artifacts.resolve() / "logs")),
+            *("--log-level-file", "none"),  # it would hold every value that a failed cast quotes
         ]
         return [*chosen, "--target", self.target] if self.target else chosen
 

@@ -6,7 +6,9 @@ row-count metadata keeps DuckDB's lock in this process.
 
 # No `from __future__ import annotations`: Dagster reads the type of `config` from the signature.
 
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import dagster as dg
@@ -19,10 +21,12 @@ from dagster_dbt import (
 )
 
 from destinations.clock import whole_second
+from destinations.scrub import scrubbed
 from orchestration.activate import prepare
 from orchestration.dbt import NOT_IN_PRODUCTION
-from orchestration.defs.resources import WAREHOUSE_POOL, engine, explained, team
+from orchestration.defs.resources import WAREHOUSE_POOL, Scrubbed, engine, explained, team
 from orchestration.setup import parse_instant
+from orchestration.sql.refusals import without_values
 
 OP = "dbt_models"
 FAILED = ("error", "fail", "runtime error", "skipped", "partial success")
@@ -80,7 +84,8 @@ def dbt_models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource
     ) -> Iterator[Any]:
         invocation = dbt.cli(_arguments(config), context=context, raise_on_error=False)
-        yield from invocation.stream()
+        with redirect_stdout(Scrubbed(sys.stdout)):
+            yield from invocation.stream()
         _check(invocation, keep_going=config.keep_going)
 
     return models
@@ -94,7 +99,7 @@ def _arguments(config: BuildConfig) -> list[str]:
     instant = whole_second(parse_instant(config.as_of) if config.as_of else tailrace.clock.now())
     excluded = [kind.removeprefix("resource_type:") for kind in NOT_IN_PRODUCTION]
     return [
-        *("build", "--event-time-start", "1970-01-01"),
+        *("--log-level-file", "none", "build", "--event-time-start", "1970-01-01"),
         *("--event-time-end", f"{instant:%Y-%m-%d %H:%M:%S}"),
         *(flag for kind in excluded for flag in ("--exclude-resource-type", kind)),
     ]
@@ -104,8 +109,8 @@ def _check(invocation: DbtCliInvocation, *, keep_going: bool) -> None:
     """Fail the step for a model that was not built; a failed test alone is a red check, no more.
 
     Raises:
-        dagster.Failure: a model was not built, and the run is not to keep going.
-        Exception: dbt failed outside of a node.
+        dagster.Failure: a model was not built, and the run is not to keep going; or dbt failed
+            outside of a node.
     """
     if invocation.is_successful():
         return
@@ -113,8 +118,13 @@ def _check(invocation: DbtCliInvocation, *, keep_going: bool) -> None:
     ran = invocation.get_artifact("run_results.json")["results"] if wrote else []
     failed = [result for result in ran if result["status"] in FAILED]
     if not failed:
-        raise invocation.get_error() or dg.Failure("dbt failed and left no result")
+        error = invocation.get_error()
+        said = scrubbed(without_values(str(error))) if error else "dbt failed and left no result"
+        raise dg.Failure(said)
     if not keep_going and any(not result["unique_id"].startswith("test.") for result in failed):
-        raise dg.Failure(
-            "\n".join(f"{one['unique_id']} {one['status']}: {one['message']}" for one in failed)
-        )
+        raise dg.Failure("\n".join(map(_in_words, failed)))
+
+
+def _in_words(result: Mapping[str, Any]) -> str:
+    said = scrubbed(without_values(str(result["message"])))
+    return f"{result['unique_id']} {result['status']}: {said}"
