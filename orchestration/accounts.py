@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,11 +18,15 @@ from jinja2.sandbox import SandboxedEnvironment
 from destinations import CONNECTORS, connector
 from destinations.base import Destination, Secret
 from destinations.errors import ConfigError
+from destinations.scrub import register
 from orchestration.rate_limits import RateLimits, limited, read_rate_limits
 from orchestration.sql.names import checked_name
 
 OUR_KEYS = ("type", "max_daily_changes", "share", "limits")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What is in a variable of such a name is a secret, whatever key of a file reads it.
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*\Z")
 _DBT_FILTERS = ("as_text", "as_native", "as_bool", "as_number")  # that a profile of dbt may use
 # What the expression of somebody else may raise while it is evaluated, ConfigError apart.
 _EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -167,6 +172,8 @@ def rendered(
 
     def env_var(name: str, default: str | None = None) -> str:
         found = environment.get(name, default)
+        if found and _SECRET.search(name):
+            register(found.strip())
         if found is not None and found != found.strip():
             problem = "begins or ends with white space"
         elif found or not need:
@@ -218,8 +225,8 @@ def _typed(value: object, hint: Any, file: Path, where: str) -> object:
 def _check_url(url: str, account: Account) -> None:
     if not _fit_to_send_to(url):
         raise ConfigError(
-            "must be an https address without user, query or fragment "
-            "(http is accepted for 127.0.0.1 only)",
+            "must be an https address without user, query or fragment, of a host's name or of a "
+            "public IP address (http is accepted for 127.0.0.1 only)",
             file=str(account.file),
             key=f"destinations.{account.name}.base_url",
         )
@@ -233,8 +240,24 @@ def _fit_to_send_to(url: str) -> bool:
         host, port = parts.hostname, parts.port  # reading the port checks it
     except ValueError:
         return False
-    plain = parts.scheme == "http" and host in LOOPBACK
-    return bool(host) and port != 0 and (parts.scheme == "https" or plain)
+    if not host or port == 0 or parts.scheme not in ("http", "https"):
+        return False
+    return host in LOOPBACK or (parts.scheme == "https" and _is_public(host))
+
+
+def _is_public(host: str) -> bool:
+    """Tell whether a host is a name, or an address of the internet in its usual notation.
+
+    What ends in a number is an address to whoever connects, in octal or hexadecimal too.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        last = host.rpartition(".")[2]
+        numeric = last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last)
+        return not numeric and len(host) <= 253 and _HOST.match(host) is not None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_global and not address.is_multicast and mapped is None
 
 
 def endpoint_name(destination: Destination) -> str:
