@@ -25,6 +25,7 @@ SENTINEL = "timestamp '1970-01-01 00:00:00.271828'"
 """What the project's as_of() macro renders when dbt only compiles: nobody else writes it."""
 PERSONAL = ("email", "phone")
 SAMPLE_ROWS = 10
+LONG = 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,12 @@ def masked(row: Mapping[str, Any], personal: Collection[str] = PERSONAL) -> dict
 def concealed(value: Any, *, personal: bool = False) -> Any:
     """Return a number, a date or a yes or no as it is, and a mask for any other value.
 
-    A text may hold anybody's name or address, whatever its column is called.
+    A text may hold anybody's name or address, and a long whole number is a phone or an id,
+    whatever its column is called.
     """
-    told = isinstance(value, bool | int | float | Decimal | date | time | timedelta)
+    number = isinstance(value, int | float | Decimal)
+    told = number or isinstance(value, date | time | timedelta)
+    told = told and not (number and abs(float(value)) >= LONG and float(value).is_integer())
     return value if value is None or (told and not personal) else MASK
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from destinations.base import Outcome, Outcomes, Row
+from destinations.base import Outcomes, Row
 from destinations.scrub import MASK, one_line
 
 LONGEST = 200
@@ -29,28 +29,21 @@ def redacted(outcomes: Outcomes, rows: Sequence[Row]) -> Outcomes:
     said = [*outcomes.warnings, *(part for o in told for part in (o.code, o.field, o.detail))]
     if not any(said):
         return outcomes
-    ids, values, fields = _known(rows)
-    about_ids, about_all = _masking(ids, said), _masking(ids | values - fields, said)
-    clean = {o: _clean(o, about_ids, about_all) for o in told}
+    clean = _masking(_known(rows), said)
+    cleaned = {
+        o: replace(o, code=clean(o.code), field=clean(o.field), detail=clean(o.detail))
+        for o in told
+    }
     warnings: dict[str, int] = {}
     for name, count in outcomes.warnings.items():
-        safe = about_ids(name)
+        safe = clean(name)
         warnings[safe] = warnings.get(safe, 0) + count
-    exceptions = {seq: clean[o] for seq, o in outcomes.exceptions.items()}
-    return replace(outcomes, rest=clean[outcomes.rest], exceptions=exceptions, warnings=warnings)
+    exceptions = {seq: cleaned[o] for seq, o in outcomes.exceptions.items()}
+    return replace(outcomes, rest=cleaned[outcomes.rest], exceptions=exceptions, warnings=warnings)
 
 
-def _clean(outcome: Outcome, about_ids: Clean, about_all: Clean) -> Outcome:
-    return replace(
-        outcome,
-        code=about_ids(outcome.code),
-        field=about_all(outcome.field),
-        detail=about_all(outcome.detail),
-    )
-
-
-def _known(rows: Iterable[Row]) -> tuple[set[str], set[str], set[str]]:
-    """Return the ids of rows, the texts and numbers in their payloads, and the names of fields."""
+def _known(rows: Iterable[Row]) -> set[str]:
+    """Return the ids of rows and what is in their payloads, the names of fields apart."""
     ids: set[str] = set()
     values: set[str] = set()
     fields: set[str] = set()
@@ -59,7 +52,7 @@ def _known(rows: Iterable[Row]) -> tuple[set[str], set[str], set[str]]:
         for name, value in _leaves(json.loads(row.payload)):
             fields.add(name)
             values |= {value, quote(value, safe="")}
-    return ids, {value for value in values if len(value) >= SHORTEST}, fields
+    return ids | {value for value in values - fields if len(value) >= SHORTEST}
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
