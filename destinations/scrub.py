@@ -100,7 +100,7 @@ def scrubbed(text: str) -> str:
 
 def one_line(text: str, longest: int | None = None) -> str:
     """Return a text that may be shown, as one line, cut off after `longest` characters."""
-    line = without_breaks(scrubbed(text))
+    line = without_breaks(scrubbed(text)).replace("\t", " ")
     return line if longest is None or len(line) <= longest else f"{line[: longest - 3]}..."
 
 

@@ -137,8 +137,12 @@ def open_account(
     for item in fields(made.settings):
         where = f"destinations.{account.name}.{item.name}"
         if item.name in account.settings:
+            given = account.settings[item.name]
+            if isinstance(given, str) and given != given.strip():  # Jinja would drop a line feed
+                msg = "begins or ends with white space"
+                raise ConfigError(msg, file=str(account.file), key=where)
             need = secrets or hints[item.name] is not Secret
-            raw = rendered(account.settings[item.name], environment, account.file, where, need=need)
+            raw = rendered(given, environment, account.file, where, need=need)
             if need and raw == "" and hints[item.name] in (Secret, str):
                 raise ConfigError("is empty", file=str(account.file), key=where)
             values[item.name] = _typed(raw, hints[item.name], account.file, where)
