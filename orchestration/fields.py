@@ -67,6 +67,11 @@ def personal_fields(sync: Sync) -> frozenset[str]:
     return frozenset(name for name, mapped in sync.options.fields.items() if _is_personal(mapped))
 
 
+def open_fields(sync: Sync) -> frozenset[str]:
+    """Return the fields of which `pii: none` says that their values may be shown."""
+    return frozenset(name for name, mapped in sync.options.fields.items() if mapped.pii == "none")
+
+
 def _is_personal(mapped: MappedField) -> bool:
     if mapped.pii is not None:
         return mapped.pii != "none"

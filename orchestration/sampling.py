@@ -10,7 +10,7 @@ from typing import Any
 from destinations.base import Kind, Row
 from destinations.scrub import MASK, without_addresses
 from orchestration.desired.scope import Scope
-from orchestration.fields import personal_fields
+from orchestration.fields import open_fields, personal_fields
 from orchestration.framing import ROW_COLUMNS, context_of
 from orchestration.preview import concealed, hashed
 
@@ -34,7 +34,8 @@ def sample(scope: Scope, *, show_pii: bool = False) -> tuple[Mapping[str, object
         request = scope.destination.encode(Kind(kind), [row], context)
         body = json.loads(request.body)
         if not show_pii:
-            mask = _Mask(frozenset({row.dest_key, user_id}), fields, scope.spec.fields, ours)
+            people = frozenset({row.dest_key, user_id})
+            mask = _Mask(people, fields, open_fields(scope.sync), scope.spec.fields, ours)
             body = mask(body)
         shown.append({"op": op, "user": user_id if show_pii else hashed(user_id), "body": body})
     return tuple(shown)
@@ -46,6 +47,7 @@ class _Mask:
 
     people: frozenset[str]
     personal: frozenset[str]
+    shown: frozenset[str]
     inside: str
     ours: frozenset[str]
 
@@ -54,7 +56,9 @@ class _Mask:
             return {
                 name: MASK
                 if name in self.personal
-                else self(inner, of_user=of_user or name == self.inside)
+                else self(
+                    inner, of_user=(of_user and name not in self.shown) or name == self.inside
+                )
                 for name, inner in value.items()
             }
         if isinstance(value, list):

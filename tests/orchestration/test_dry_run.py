@@ -9,7 +9,7 @@ import pytest
 from destinations.base import Request, Response
 from destinations.delivery.transport import Failed, Transport
 from orchestration.framing import requests
-from orchestration.sync_plans import propose, scope_of
+from orchestration.sync_plans import plan_sync, propose, scope_of
 from tests.support.faults import down
 from tests.support.world import World
 
@@ -92,3 +92,29 @@ def test_an_unfinished_plan_goes_first_and_is_shown(full: World) -> None:
     assert (shown.verdict, shown.plan_id, shown.counts) == ("resume", plan_id, {"update": 2500})
     full.step(7)
     assert full.plan("points").verdict == "ready", "too old to go on: planned anew"
+
+
+def test_a_sample_shows_texts_only_where_asked(full: World) -> None:
+    full.sync(
+        "texts",
+        sends="traits",
+        fields={
+            "label": "label",
+            "open": {"column": "label", "pii": "none"},
+            "score": "score",
+            "long": {"sql": "cast(score * 0 + 491705550199 as bigint)"},
+        },
+    )
+    full.users({"ann": {"label": "Ann of ann@example.com", "score": 2.5}}, full.step())
+    (item,) = full.plan("texts").sample
+    (entry,) = item["body"]["users"]  # type: ignore[index]
+    shown = {"label": "***", "open": "Ann of ***", "score": 2.5, "long": "***"}
+    assert entry["dataFields"] == shown
+    with full.connect() as warehouse:
+        (item,) = plan_sync(
+            full.engine(), warehouse, full.syncs["texts"], as_of=None, secrets=False, show_pii=True
+        ).sample
+    (entry,) = item["body"]["users"]  # type: ignore[index]
+    assert (item["user"], entry["email"]) == ("ann", "ann@example.com")
+    assert entry["dataFields"]["label"] == "Ann of ann@example.com"
+    assert entry["dataFields"]["long"] == 491705550199
