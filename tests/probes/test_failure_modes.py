@@ -95,7 +95,9 @@ MODES: dict[str, Talk] = {
     "a status line that is none": strange,
 }
 BEFORE_ANY_ANSWER = ("connection refused", "timeout", "TLS", "crash", "crash with a traceback")
-VERBS = ("sync", "plan", "status", "rejects", "retry")
+WITHOUT_A_CALL = ("held", "duplicate keys", "a cast that fails")
+VERBS = ("sync", "plan", "status", "rejects", "evaluate", "retry")
+IN_TEXT = ("sync", "plan", "rejects", "profile")
 
 
 class Wrapped:
@@ -153,7 +155,7 @@ def probe(world: World, mode: str, key: str = KEY) -> Search:
     extra = {"TAILRACE_TRACEBACK": "1"} if mode == "crash with a traceback" else {}
     calls = [(verb,) for verb in VERBS] + [("profile", PEOPLE["id"]), ("history", "lapsed")]
     for call in calls:
-        for form in ((), ("--json",)):
+        for form in ((), ("--json",)) if call[0] in IN_TEXT else (("--json",),):
             _, said = tailrace_on(world, engine, *call, *form, **extra)
             # A traceback was asked for: it may say what the error said, keys and addresses apart.
             only = [n for n in search.canaries if not extra or n not in PEOPLE or "mail" in n]
@@ -187,4 +189,21 @@ def test_what_fails_before_an_answer_tells_nothing(
         world.wrap = lambda real: Wrapped(real, lambda _: Failed("timed out", sent=True))
     if mode.startswith("crash"):
         world.wrap = lambda real: Wrapped(real, crash)
+    probe(world, mode).check()
+
+
+@pytest.mark.parametrize("mode", WITHOUT_A_CALL)
+def test_what_is_not_sent_tells_nothing_of_whom(
+    mode: str, world_of: Callable[[str], World]
+) -> None:
+    world = world_of("http://127.0.0.1:9")
+    if mode == "held":
+        world.sync("told", sends="membership", audience="lapsed", max_first=0, **{"as": "track"})
+        world.sync("traits", sends="traits", fields={"label": "label"}, max_first=0)
+    elif mode == "duplicate keys":
+        users = "(select user_id, 1.0 as level from analytics.user_traits)"
+        world.relation("lapsed", f"from {users} union all from {users}", world.step())
+    else:
+        fields = {"label": {"sql": "cast(label as double)"}, "score": "score"}
+        world.sync("traits", sends="traits", fields=fields)
     probe(world, mode).check()
