@@ -1,12 +1,14 @@
 """Fold: what the journal knows, copied to the warehouse; then `acked` brought up to date.
 
 Copying anything twice changes nothing: receipts and rejects are replaced by key, and `acked` only
-moves to a higher version.
+moves to a higher version. While a plan is on its way it is only copied: each change of `acked`
+touches all of that table. Which plans it is behind with is kept beside the copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -50,12 +52,37 @@ _DOUBTS = pa.schema(
     ]
 )
 
+_BEHIND = "behind/"
+"""Begins the name of a state value per plan whose receipts `acked` does not know yet."""
+
 
 def fold(warehouse: Warehouse, journal: Journal) -> None:
     """Copy settled claims and failed rows to the warehouse, then update `acked`."""
     receipts, failures = journal.unexported()
+    behind = {name for (name,) in warehouse.rows(_ALL_BEHIND)}
+    if not receipts and not failures and not behind:
+        return
+    with _copied(warehouse, journal, receipts, failures):
+        for plan_id in sorted(behind | {receipt.plan_id for receipt in receipts}):
+            _acknowledge(warehouse, plan_id)
+        warehouse.execute(_NONE_BEHIND)
+
+
+def copy(warehouse: Warehouse, journal: Journal) -> None:
+    """Copy settled claims and failed rows to the warehouse; the next `fold` does the rest."""
+    receipts, failures = journal.unexported()
     if not receipts and not failures:
         return
+    with _copied(warehouse, journal, receipts, failures):
+        for plan_id in {receipt.plan_id for receipt in receipts}:
+            set_state_value(warehouse, "", _BEHIND + plan_id, "yes")
+
+
+@contextmanager
+def _copied(
+    warehouse: Warehouse, journal: Journal, receipts: list[Receipt], failures: list[Failure]
+) -> Iterator[None]:
+    """Copy in a transaction that goes on with what the caller does."""
     warehouse.execute(
         "create or replace temp table tailrace_receipts as "
         "select * from tailrace.receipts where false"
@@ -70,12 +97,26 @@ def fold(warehouse: Warehouse, journal: Journal) -> None:
     )
     with warehouse.transaction():
         warehouse.append("tailrace_receipts", _receipt_table(receipts, failures))
-        warehouse.append("tailrace_failures", _failure_table(failures))
-        for statement in (*_COPY_RECEIPTS, *_COPY_REJECTS, *_ACKNOWLEDGE):
+        for statement in _COPY_RECEIPTS:
             warehouse.execute(statement)
+        if failures:
+            warehouse.append("tailrace_failures", _failure_table(failures))
+            for statement in _COPY_REJECTS:
+                warehouse.execute(statement)
         _keep_quiet(warehouse, [r for r in receipts if r.quiet_until is not None])
         note_epoch(warehouse, journal)
+        yield
     journal.mark_exported(receipts, failures)
+
+
+def _acknowledge(warehouse: Warehouse, plan_id: str) -> None:
+    """Move `acked` to what was delivered of a plan; nothing lowers a version."""
+    if warehouse.rows(_IS_OPEN, {"plan": plan_id}):
+        warehouse.execute(_RESOLVE, {"plan": plan_id})
+    warehouse.execute(_ACKNOWLEDGE, {"plan": plan_id})
+    if warehouse.rows(_IS_LEFT, {"plan": plan_id}):
+        for statement in _ACKNOWLEDGE_OTHERS:
+            warehouse.execute(statement, {"plan": plan_id} if "$plan" in statement else ())
 
 
 def note_epoch(warehouse: Warehouse, journal: Journal) -> None:
@@ -216,30 +257,66 @@ where k.sync = d.sync and k.dest_key = d.dest_key and k.issued_op_id = d.op_id
     and k.version_issued > coalesce(k.version_acked, 0)
 """
 
-_ACKNOWLEDGE = (
-    """
-    create or replace temp table tailrace_delivered as
-    select p.sync, o.dest_key, o.user_id, o.op, o.version, o.op_id, o.row_hash, o.occurred_at
-    from tailrace.op_outcomes as r
-    inner join tailrace.plan_ops as o on r.plan_id = o.plan_id and r.seq = o.seq
-    inner join tailrace.plans as p on o.plan_id = p.plan_id
-    where r.outcome = 'delivered'
-        and r.plan_id in (select distinct plan_id from tailrace_receipts)
-    """,
-    """
-    update tailrace.rejects as j set state = 'resolved'
-    from tailrace_delivered as d
-    where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
-    """,
-    """
+_ALL_BEHIND = f"""
+select substr(name, {len(_BEHIND) + 1}) from tailrace.destination_state
+where destination = '' and name like '{_BEHIND}%'
+"""
+_NONE_BEHIND = (
+    f"delete from tailrace.destination_state where destination = '' and name like '{_BEHIND}%'"
+)
+
+_DELIVERED = """
+select p.sync, o.dest_key, o.user_id, o.op, o.version, o.op_id, o.row_hash, o.occurred_at
+from tailrace.op_outcomes as r
+inner join tailrace.plan_ops as o on r.plan_id = o.plan_id and r.seq = o.seq
+inner join tailrace.plans as p on o.plan_id = p.plan_id
+where r.plan_id = $plan and o.plan_id = $plan and p.plan_id = $plan and r.outcome = 'delivered'
+"""
+
+_IS_OPEN = """
+select 1 from tailrace.rejects
+where sync = (select sync from tailrace.plans where plan_id = $plan)
+    and state in ('open', 'retry')
+limit 1
+"""
+
+_RESOLVE = f"""
+update tailrace.rejects as j set state = 'resolved'
+from ({_DELIVERED}) as d
+where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
+"""
+
+# Nearly always what was delivered is what was issued last, and stands in the row already: an
+# update in place takes half as long as the delete and insert of whole rows.
+_ACKNOWLEDGE = f"""
+update tailrace.acked as k set op = k.issued_op, version_acked = k.version_issued,
+    op_id = k.issued_op_id, row_hash = k.issued_row_hash, occurred_at = k.issued_occurred_at,
+    unsure_until = null
+from ({_DELIVERED}) as d
+where k.sync = d.sync and k.dest_key = d.dest_key and d.op <> 'event'
+    and d.version > coalesce(k.version_acked, 0) and d.version = k.version_issued
+    and d.op_id = k.issued_op_id and d.op = k.issued_op and d.row_hash = k.issued_row_hash
+    and d.occurred_at = k.issued_occurred_at and d.user_id is not distinct from k.user_id
+"""
+
+_IS_LEFT = """
+select 1 from tailrace.acked
+where sync = (select sync from tailrace.plans where plan_id = $plan)
+    and version_issued > coalesce(version_acked, 0)
+limit 1
+"""
+
+_ACKNOWLEDGE_OTHERS = (
+    f"""
     create or replace temp table tailrace_acked as
     select k.* replace (
         d.user_id as user_id, d.op as op, d.version as version_acked, d.op_id as op_id,
         d.row_hash as row_hash, d.occurred_at as occurred_at,
         case when d.version < k.version_issued then k.unsure_until end as unsure_until)
     from tailrace.acked as k
-    inner join tailrace_delivered as d on k.sync = d.sync and k.dest_key = d.dest_key
+    inner join ({_DELIVERED}) as d on k.sync = d.sync and k.dest_key = d.dest_key
     where d.op <> 'event' and d.version > coalesce(k.version_acked, 0)
+        and k.version_issued > coalesce(k.version_acked, 0)
     qualify row_number() over (partition by k.sync, k.dest_key order by d.version desc) = 1
     """,
     """

@@ -21,7 +21,7 @@ from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.wire import OneByOne, SideBySide, Wire
 from destinations.errors import LockedError, TailraceError
 from orchestration.accounts import endpoint_name
-from orchestration.acks import fold, known_epoch, note_epoch
+from orchestration.acks import copy, fold, known_epoch, note_epoch
 from orchestration.desired.scope import QUIET, Mode, kind_of
 from orchestration.engine import Engine
 from orchestration.ops import reader
@@ -311,7 +311,7 @@ def _after_request(
         folded_at, folded_rows = now, tally.rows
         try:
             with engine.connect(deadline=0.0) as warehouse:
-                fold(warehouse, journal)
+                copy(warehouse, journal)
         except LockedError:
             return
 
