@@ -1,15 +1,20 @@
 """Reading the ops of a plan: chunk by chunk, the warehouse open only for the moment of a chunk.
 
-Whoever is suppressed is left out twice: of each chunk, and, if it happens after the chunk was
-read, of each request.
+The next chunk is read by a thread as soon as half of one is taken, so that requests need not wait
+for the warehouse. Whoever is suppressed is left out twice: of each chunk, and, if it happens after
+the chunk was read, of each request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby, islice
 from operator import itemgetter
+
+import pyarrow as pa
 
 from destinations.base import Kind, Row
 from destinations.delivery.sender import Read, Still
@@ -41,25 +46,24 @@ def reader(connect: Connect, plan: OpenPlan, now: Callable[[], datetime]) -> tup
     seen: object = None
     barred: frozenset[int] = frozenset()
 
-    def ops(seq_from: int, seq_to: int) -> Iterator[tuple[str, Row]]:
+    def fetch(bounds: tuple[int, int]) -> pa.Table:
         nonlocal moved, seen
-        while seq_from <= seq_to:
-            last = min(seq_to, seq_from + chunk - 1)
-            with connect() as warehouse:
-                if moved is None:
-                    moved = warehouse.watch(MARK)
-                    seen = moved()
-                with warehouse.transaction():
-                    settle(warehouse, now(), plan_id=plan.plan_id, seq_from=seq_from, seq_to=last)
-                bounds = {"plan": plan.plan_id, "from": seq_from, "to": last}
-                table = warehouse.query(_CHUNK, bounds)
-            kinds, *columns = (column.to_pylist() for column in table.columns)
-            yield from zip(kinds, map(Row, *columns), strict=True)
-            seq_from = last + 1
+        with connect() as warehouse:
+            if moved is None:
+                moved = warehouse.watch(MARK)
+                seen = moved()
+            seq_from, seq_to = bounds
+            with warehouse.transaction():
+                settle(warehouse, now(), plan_id=plan.plan_id, seq_from=seq_from, seq_to=seq_to)
+            return warehouse.query(_CHUNK, {"plan": plan.plan_id, "from": seq_from, "to": seq_to})
 
     def read(seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Row]]]:
-        for kind, group in groupby(ops(seq_from, seq_to), key=itemgetter(0)):
-            yield Kind(kind), map(itemgetter(1), group)
+        spans = [
+            (first, min(seq_to, first + chunk - 1)) for first in range(seq_from, seq_to + 1, chunk)
+        ]
+        runs = chain.from_iterable(map(_runs, _ahead(fetch, spans)))
+        for kind, group in groupby(runs, key=itemgetter(0)):
+            yield Kind(kind), chain.from_iterable(map(itemgetter(1), group))
 
     def still(rows: Sequence[Row]) -> Sequence[Row]:
         nonlocal seen, barred
@@ -75,3 +79,29 @@ def reader(connect: Connect, plan: OpenPlan, now: Callable[[], datetime]) -> tup
 
 def _barred(warehouse: Warehouse, plan: OpenPlan) -> frozenset[int]:
     return frozenset(seq for (seq,) in warehouse.rows(_BARRED, [plan.plan_id]))
+
+
+def _ahead(
+    fetch: Callable[[tuple[int, int]], pa.Table], spans: Sequence[tuple[int, int]]
+) -> Iterator[pa.Table]:
+    """Yield each chunk in two halves; the next is fetched while the second half is worked on."""
+    if not spans:
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        chunk = fetch(spans[0])
+        for following in [*spans[1:], None]:
+            half = (chunk.num_rows + 1) // 2
+            yield chunk.slice(0, half)
+            coming = pool.submit(fetch, following) if following else None
+            yield chunk.slice(half)
+            if coming:
+                chunk = coming.result()
+
+
+def _runs(ops: pa.Table) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Yield the rows of each kind; one has to be taken before the next is asked for."""
+    kinds, *columns = (column.to_pylist() for column in ops.columns)
+    # Without the function call per row that Row(...) is.
+    rows = map(partial(tuple.__new__, Row), zip(*columns, strict=True))
+    for kind, run in groupby(kinds):
+        yield kind, islice(rows, sum(1 for _ in run))

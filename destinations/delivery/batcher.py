@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 
 from destinations.base import Endpoint, Locates, Row
 
 # What a connector may add around each row (an id, a time, separators) and around the request.
 ROW_OVERHEAD = 160
 ENVELOPE = 1024
+
+_KEY, _OBJECTS = attrgetter("dest_key"), attrgetter("objects")
+_PAYLOAD, _NOT_BEFORE = attrgetter("payload"), attrgetter("not_before")
 
 
 def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
@@ -18,28 +23,47 @@ def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
     (unless it says otherwise): twice, it could not be told which of the two failed. A row too
     large by itself is yielded alone; the sender rejects it without a call.
     """
-    batch: list[Row] = []
-    keys: set[str] = set()
-    objects = 0
-    size = ENVELOPE
-    waits = False
-    once = endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
-    for row in rows:
-        row_size = len(row.payload) + ROW_OVERHEAD
-        full = (
-            len(batch) >= endpoint.max_rows
-            or objects + row.objects > endpoint.max_objects
-            or size + row_size > endpoint.max_bytes
-        )
-        # Who has to wait does not hold up the others.
-        apart = (row.not_before > 0) is not waits
-        if batch and (full or apart or (once and row.dest_key in keys)):
-            yield batch
-            batch, keys, objects, size = [], set(), 0, ENVELOPE
-        waits = row.not_before > 0
-        batch.append(row)
-        keys.add(row.dest_key)
-        objects += row.objects
-        size += row_size
-    if batch:
+    source = iter(rows)
+    waiting: list[Row] = []
+    while True:
+        waiting += islice(source, endpoint.max_rows + 1 - len(waiting))
+        if not waiting:
+            return
+        batch = waiting[: endpoint.max_rows]
+        # Nearly always as many rows fit as may be in a request: looked at all at once first.
+        if not _fit(batch, endpoint):
+            batch = batch[: _fitting(batch, endpoint)]
         yield batch
+        waiting = waiting[len(batch) :]
+
+
+def _once(endpoint: Endpoint) -> bool:
+    return endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
+
+
+def _fit(rows: Sequence[Row], endpoint: Endpoint) -> bool:
+    """Tell whether all of the rows fit one request, where none of them has to wait."""
+    size = ENVELOPE + ROW_OVERHEAD * len(rows) + sum(map(len, map(_PAYLOAD, rows)))
+    return (
+        size <= endpoint.max_bytes
+        and sum(map(_OBJECTS, rows)) <= endpoint.max_objects
+        and not any(map(_NOT_BEFORE, rows))
+        and (not _once(endpoint) or len(set(map(_KEY, rows))) == len(rows))
+    )
+
+
+def _fitting(rows: Sequence[Row], endpoint: Endpoint) -> int:
+    """Return how many of the first rows fit one request, at least one."""
+    once = _once(endpoint)
+    keys: set[str] = set()
+    objects, size = 0, ENVELOPE
+    for count, row in enumerate(rows):
+        objects += row.objects
+        size += len(row.payload) + ROW_OVERHEAD
+        full = objects > endpoint.max_objects or size > endpoint.max_bytes
+        # Who has to wait does not hold up the others.
+        apart = (row.not_before > 0) is not (rows[0].not_before > 0)
+        if count and (full or apart or (once and row.dest_key in keys)):
+            return count
+        keys.add(row.dest_key)
+    return len(rows)
