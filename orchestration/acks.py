@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-
-import pyarrow as pa
 
 from destinations.delivery.journal import Failure, Journal, Receipt
 from orchestration.warehouse import Warehouse
@@ -19,39 +16,6 @@ from orchestration.warehouse.schema import set_state_value, state_value
 
 _EPOCH = "journal_epoch"
 FINAL = ("delivered", "rejected", "later", "suppressed")
-_RECEIPTS = pa.schema(
-    [
-        ("plan_id", pa.string()),
-        ("seq_from", pa.int64()),
-        ("seq_to", pa.int64()),
-        ("attempt", pa.int32()),
-        ("outcome", pa.string()),
-        ("http_status", pa.int32()),
-        ("settled_at", pa.timestamp("us")),
-    ]
-)
-_FAILURES = pa.schema(
-    [
-        ("plan_id", pa.string()),
-        ("seq", pa.int64()),
-        ("class", pa.string()),
-        ("code", pa.string()),
-        ("field", pa.string()),
-        ("detail", pa.string()),
-        ("rejected_at", pa.timestamp("us")),
-    ]
-)
-
-
-_DOUBTS = pa.schema(
-    [
-        ("plan_id", pa.string()),
-        ("seq_from", pa.int64()),
-        ("seq_to", pa.int64()),
-        ("quiet_until", pa.timestamp("us")),
-    ]
-)
-
 _BEHIND = "behind/"
 """Begins the name of a state value per plan whose receipts `acked` does not know yet."""
 
@@ -96,11 +60,11 @@ def _copied(
         "seq_to bigint, quiet_until timestamp)"
     )
     with warehouse.transaction():
-        warehouse.append("tailrace_receipts", _receipt_table(receipts, failures))
+        warehouse.execute(_GIVEN_RECEIPTS, _receipt_columns(receipts, failures))
         for statement in _COPY_RECEIPTS:
             warehouse.execute(statement)
         if failures:
-            warehouse.append("tailrace_failures", _failure_table(failures))
+            warehouse.execute(_GIVEN_FAILURES, _failure_columns(failures))
             for statement in _COPY_REJECTS:
                 warehouse.execute(statement)
         _keep_quiet(warehouse, [r for r in receipts if r.quiet_until is not None])
@@ -140,65 +104,78 @@ def _keep_quiet(warehouse: Warehouse, receipts: Sequence[Receipt]) -> None:
     """
     if not receipts:
         return
-    rows = [
-        {
-            "plan_id": receipt.plan_id,
-            "seq_from": receipt.seq_from,
-            "seq_to": receipt.seq_to,
-            "quiet_until": _instant(receipt.quiet_until or 0.0),
-        }
-        for receipt in receipts
-    ]
-    warehouse.append("tailrace_doubts", pa.Table.from_pylist(rows, _DOUBTS))
+    given = {
+        "plan_id": [receipt.plan_id for receipt in receipts],
+        "seq_from": [receipt.seq_from for receipt in receipts],
+        "seq_to": [receipt.seq_to for receipt in receipts],
+        "quiet": [_microseconds(receipt.quiet_until or 0.0) for receipt in receipts],
+    }
+    warehouse.execute(_GIVEN_DOUBTS, given)
     warehouse.execute(_QUIET)
     warehouse.execute(_REFUSED_IN_DOUBT)
 
 
-def _receipt_table(receipts: Sequence[Receipt], failures: Sequence[Failure]) -> pa.Table:
+def _receipt_columns(
+    receipts: Sequence[Receipt], failures: Sequence[Failure]
+) -> dict[str, list[object]]:
     """One receipt per claim, and a narrower one of the same attempt per row that failed."""
     claims = {receipt.claim_id: receipt for receipt in receipts}
     rows = {(r.plan_id, r.seq_from, r.seq_to, r.attempt): (r.outcome, r) for r in receipts}
     for failure in failures:
         claim = claims[failure.claim_id]
         rows[failure.plan_id, failure.seq, failure.seq, claim.attempt] = (failure.status, claim)
-    return pa.Table.from_pylist(
-        [
-            {
-                "plan_id": plan_id,
-                "seq_from": seq_from,
-                "seq_to": seq_to,
-                "attempt": attempt,
-                "outcome": outcome,
-                "http_status": claim.http_status,
-                "settled_at": _instant(claim.settled_at),
-            }
-            for (plan_id, seq_from, seq_to, attempt), (outcome, claim) in rows.items()
-        ],
-        schema=_RECEIPTS,
-    )
+    return {
+        "plan_id": [plan_id for plan_id, _, _, _ in rows],
+        "seq_from": [seq_from for _, seq_from, _, _ in rows],
+        "seq_to": [seq_to for _, _, seq_to, _ in rows],
+        "attempt": [attempt for _, _, _, attempt in rows],
+        "outcome": [outcome for outcome, _ in rows.values()],
+        "http_status": [claim.http_status for _, claim in rows.values()],
+        "settled": [_microseconds(claim.settled_at) for _, claim in rows.values()],
+    }
 
 
-def _failure_table(failures: Sequence[Failure]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "plan_id": failure.plan_id,
-                "seq": failure.seq,
-                "class": failure.status,
-                "code": failure.code,
-                "field": failure.field,
-                "detail": failure.detail,
-                "rejected_at": _instant(failure.at),
-            }
-            for failure in failures
-        ],
-        schema=_FAILURES,
-    )
+def _failure_columns(failures: Sequence[Failure]) -> dict[str, list[object]]:
+    return {
+        "plan_id": [failure.plan_id for failure in failures],
+        "seq": [failure.seq for failure in failures],
+        "class": [failure.status for failure in failures],
+        "code": [failure.code for failure in failures],
+        "field": [failure.field for failure in failures],
+        "detail": [failure.detail for failure in failures],
+        "rejected": [_microseconds(failure.at) for failure in failures],
+    }
 
 
-def _instant(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)
 
+
+# Bound as lists: to make an Arrow table of Python values imports pandas, which takes longer than
+# the copy of a small run.
+_GIVEN_RECEIPTS = """
+insert into tailrace_receipts by name
+select unnest(cast($plan_id as varchar[])) as plan_id,
+    unnest(cast($seq_from as bigint[])) as seq_from, unnest(cast($seq_to as bigint[])) as seq_to,
+    unnest(cast($attempt as integer[])) as attempt, unnest(cast($outcome as varchar[])) as outcome,
+    unnest(cast($http_status as integer[])) as http_status,
+    make_timestamp(unnest(cast($settled as bigint[]))) as settled_at
+"""
+
+_GIVEN_FAILURES = """
+insert into tailrace_failures by name
+select unnest(cast($plan_id as varchar[])) as plan_id, unnest(cast($seq as bigint[])) as seq,
+    unnest(cast($class as varchar[])) as "class", unnest(cast($code as varchar[])) as code,
+    unnest(cast($field as varchar[])) as field, unnest(cast($detail as varchar[])) as detail,
+    make_timestamp(unnest(cast($rejected as bigint[]))) as rejected_at
+"""
+
+_GIVEN_DOUBTS = """
+insert into tailrace_doubts by name
+select unnest(cast($plan_id as varchar[])) as plan_id,
+    unnest(cast($seq_from as bigint[])) as seq_from, unnest(cast($seq_to as bigint[])) as seq_to,
+    make_timestamp(unnest(cast($quiet as bigint[]))) as quiet_until
+"""
 
 _COPY_RECEIPTS = (
     """
