@@ -157,7 +157,7 @@ def running() -> Iterator[str]:
         try:
             yield process.stdout.readline().strip()
         finally:
-            process.terminate()
+            process.kill()
 
 
 if __name__ == "__main__":
