@@ -22,7 +22,7 @@ PARTS: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "read": ((DuckDBWarehouse, "query"),),
     "encode": ((Iterable, "encode"),),
     "decode": ((Iterable, "decode"),),
-    "permit": ((Limiter, "acquire"),),
+    "permit": ((Limiter, "take"),),
     "http": ((HttpTransport, "send"),),
 }
 

@@ -38,7 +38,7 @@ def work(path: str, url: str, requests: str, seconds: str, duration: str) -> Non
         sys.stdin.readline()
         until = CLOCK.monotonic() + float(duration)
         while CLOCK.monotonic() < until:
-            limiter.acquire("/x", limited)
+            CLOCK.sleep(limiter.take("/x", limited))
             sock.sendall(REQUEST)
             sock.recv(4096)
 

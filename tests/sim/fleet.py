@@ -53,6 +53,11 @@ class Gathered:
     now: float
     read: list[tuple[Life, list[Receipt], list[Failure]]] = field(default_factory=list)
 
+    journal_id = "all"
+
+    def raise_epoch(self) -> int:
+        return 0
+
     def unexported(self) -> tuple[list[Receipt], list[Failure]]:
         receipts, failures = [], []
         self.read = [(life, *life.journal.unexported()) for life in self.lives]

@@ -73,7 +73,7 @@ def test_exceptions_leave_with_the_receipt_of_their_claim(
     journal.settle(claim, "delivered", 200, {3: REJECTED, 7: LATER})
     receipts, failures = journal.unexported()
     now = clock.now().timestamp()
-    assert receipts == [(claim, "p1", 1, 10, 1, "delivered", 200, now)]
+    assert receipts == [(claim, "p1", 1, 10, 1, "delivered", 200, now, None)]
     assert failures == [
         (claim, "p1", 3, "rejected", "bad_address", "email", "not an address", now),
         (claim, "p1", 7, "later", "quota", "", "", now),
