@@ -175,10 +175,9 @@ def users_of(package: str, *, late: bool = True) -> set[str]:
 
 
 def test_one_module_talks_http() -> None:
-    assert users_of("requests") == {"destinations/delivery/transport.py"}
-    for client in ("httpx", "aiohttp"):
+    assert users_of("urllib3") == {"destinations/delivery/transport.py"}
+    for client in ("requests", "httpx", "aiohttp"):
         assert users_of(client) == set()
-    assert users_of("urllib3") <= {"destinations/delivery/transport.py"}
 
 
 def test_dagster_stays_in_its_room() -> None:
@@ -231,7 +230,7 @@ def clock_uses(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
 def test_one_module_reads_the_clock_and_sleeps(path: Path) -> None:
     if path == ROOT / "destinations" / "clock.py":
-        assert len(clock_uses(path)) == 3
+        assert len(clock_uses(path)) == 2
     else:
         assert clock_uses(path) == []
 
