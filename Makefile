@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EVENTS ?= 225000
 
-.PHONY: help demo test crash sim test-all lint bench data dagster clean lock
+.PHONY: help demo test crash sim mutants test-all lint bench data dagster clean lock
 
 help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-all  the test suite with the long forms of the crash tests, random lives and days"
 	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 25 minutes)"
 	@echo "make crash     500 processes killed, at every point and at any time; 10 to 15 minutes"
+	@echo "make mutants   take each safety mechanism away: a named test must fail; 5 minutes"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
 	@echo "make bench     timings, as ratios in one run, beside drt-core; 25 minutes and 12 GB"
 	@echo "               (ROWS=100000 MEMORY_ROWS=100000 MEMBERS=1000000: a few minutes)"
@@ -34,6 +35,9 @@ test-all: .venv/ready
 SEEDS ?= 20000
 sim: .venv/ready
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -q tests/sim
+
+mutants: .venv/ready
+	MUTANTS=1 $(BIN)/python -m pytest -q --dist=load tests/mutants
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

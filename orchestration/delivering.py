@@ -7,8 +7,9 @@ request is on the wire.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime, timedelta
+from threading import Lock
 
 from destinations.base import Context, Destination, Endpoint, SyncShape
 from destinations.delivery.calling import Tally
@@ -235,7 +236,8 @@ def send_plan(
     """Send what is left of a plan; how that ended goes into `run`."""
     run.plan_id = plan.plan_id
     tally = Tally()
-    read, still = reader(engine.connect, plan, engine.clock.now)
+    alone = Lock()
+    read, still = reader(engine.connect, plan, engine.clock.now, alone)
     ordered = sync.options.sends == "events" and sync.options.order == "time"
     with closing(_wire(engine, destination, ordered=ordered)) as wire:
         sender = Sender(
@@ -248,7 +250,7 @@ def send_plan(
             random=engine.random,
             endpoints=destination.endpoints,
             after_request=_after_request(
-                engine, sync, journal, plan, destination.endpoints.get(kind_of(sync))
+                engine, sync, journal, plan, destination.endpoints.get(kind_of(sync)), alone
             ),
             still=still,
             ordered=ordered,
@@ -289,7 +291,12 @@ def _finish(
 
 
 def _after_request(
-    engine: Engine, sync: Sync, journal: Journal, plan: OpenPlan, endpoint: Endpoint | None
+    engine: Engine,
+    sync: Sync,
+    journal: Journal,
+    plan: OpenPlan,
+    endpoint: Endpoint | None,
+    alone: Lock,
 ) -> Callable[[Tally], None]:
     """Tell how far it is, and fold now and then without ever waiting for the warehouse."""
     folded_at, folded_rows = engine.clock.monotonic(), 0
@@ -308,11 +315,13 @@ def _after_request(
         now = engine.clock.monotonic()
         if now - folded_at < FOLD_SECONDS and tally.rows - folded_rows < FOLD_ROWS:
             return
+        if not alone.acquire(blocking=False):
+            return
         folded_at, folded_rows = now, tally.rows
         try:
-            with engine.connect(deadline=0.0) as warehouse:
+            with suppress(LockedError), engine.connect(deadline=0.0) as warehouse:
                 copy(warehouse, journal)
-        except LockedError:
-            return
+        finally:
+            alone.release()
 
     return after_request

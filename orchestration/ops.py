@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
+from threading import Lock
 
 import pyarrow as pa
 
@@ -38,8 +39,13 @@ order by seq
 _BARRED = "select seq_from from tailrace.receipts where plan_id = ? and outcome = 'suppressed'"
 
 
-def reader(connect: Connect, plan: OpenPlan, now: Callable[[], datetime]) -> tuple[Read, Still]:
-    """Return how to read ops in chunks (open, read, close), and what of them may still be sent."""
+def reader(
+    connect: Connect, plan: OpenPlan, now: Callable[[], datetime], alone: Lock
+) -> tuple[Read, Still]:
+    """Return how to read ops in chunks (open, read, close), and what of them may still be sent.
+
+    `alone` is held while a chunk is read: two transactions of one process must not collide.
+    """
     average = max(1, plan.bytes // max(1, plan.ops))
     chunk = max(1_000, min(CHUNK_ROWS, CHUNK_BYTES // average))
     moved: Callable[[], object] | None = None
@@ -48,7 +54,7 @@ def reader(connect: Connect, plan: OpenPlan, now: Callable[[], datetime]) -> tup
 
     def fetch(bounds: tuple[int, int]) -> pa.Table:
         nonlocal moved, seen
-        with connect() as warehouse:
+        with alone, connect() as warehouse:
             if moved is None:
                 moved = warehouse.watch(MARK)
                 seen = moved()
