@@ -126,7 +126,7 @@ MUTANTS = (
         "        and k.version_issued > coalesce(k.version_acked, 0)\n",
         "    where d.op <> 'event'\n",
         "tests/orchestration/test_unsure.py::"
-        "test_an_old_answer_that_comes_twice_takes_nothing_back",
+        "test_nor_while_a_later_version_is_on_its_way",
     ),
     Mutant(
         "a plan is `delivering` before its first byte",

@@ -144,6 +144,17 @@ def test_an_old_answer_that_comes_twice_takes_nothing_back(traits: World) -> Non
     assert folded(traits, "traits")[:2] == (2, op_id)
 
 
+def test_nor_while_a_later_version_is_on_its_way(traits: World) -> None:
+    plans = []
+    for score in (1.0, 2.0):
+        put(traits, score)
+        plans.append(str(traits.run("traits").plan_id))
+    put(traits, 3.0)
+    lost(traits, "traits")
+    arrived(traits, plans[0])
+    assert folded(traits, "traits")[0] == 2
+
+
 def test_the_late_answer_of_an_earlier_version_leaves_the_later_in_doubt(traits: World) -> None:
     put(traits, 1.0)
     first = lost(traits, "traits")
