@@ -125,8 +125,7 @@ MUTANTS = (
         "    where d.op <> 'event' and d.version > coalesce(k.version_acked, 0)\n"
         "        and k.version_issued > coalesce(k.version_acked, 0)\n",
         "    where d.op <> 'event'\n",
-        "tests/orchestration/test_unsure.py::"
-        "test_nor_while_a_later_version_is_on_its_way",
+        "tests/orchestration/test_unsure.py::test_nor_while_a_later_version_is_on_its_way",
     ),
     Mutant(
         "a plan is `delivering` before its first byte",
