@@ -268,7 +268,7 @@ where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
 _ACKNOWLEDGE = f"""
 update tailrace.acked as k set op = k.issued_op, version_acked = k.version_issued,
     op_id = k.issued_op_id, row_hash = k.issued_row_hash, occurred_at = k.issued_occurred_at,
-    unsure_until = null
+    quiet_until = greatest(k.quiet_until, k.unsure_until), unsure_until = null
 from ({_DELIVERED}) as d
 where k.sync = d.sync and k.dest_key = d.dest_key and d.op <> 'event'
     and d.version > coalesce(k.version_acked, 0) and d.version = k.version_issued
@@ -289,6 +289,7 @@ _ACKNOWLEDGE_OTHERS = (
     select k.* replace (
         d.user_id as user_id, d.op as op, d.version as version_acked, d.op_id as op_id,
         d.row_hash as row_hash, d.occurred_at as occurred_at,
+        greatest(k.quiet_until, k.unsure_until) as quiet_until,
         case when d.version < k.version_issued then k.unsure_until end as unsure_until)
     from tailrace.acked as k
     inner join ({_DELIVERED}) as d on k.sync = d.sync and k.dest_key = d.dest_key
