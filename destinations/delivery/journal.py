@@ -41,6 +41,8 @@ create table if not exists breaker (
     name text primary key, open_until real not null, failures integer not null);
 """
 
+BUSY_SECONDS = 30.0
+POLL_SECONDS = 0.05
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
@@ -255,10 +257,11 @@ def open_journal(
             file=path.name,
         )
     private_file(path)  # SQLite gives its -wal and -shm the same mode
-    con = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+    con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     journal = Journal(con, clock)
     try:
         with _told_if_unwritable():
+            _write_ahead(con, clock)
             _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
         _check_owner(journal, path, warehouse_id, None if new else known_id)
         if not new:
@@ -298,8 +301,21 @@ def _told_if_unwritable() -> Iterator[None]:
         ) from None
 
 
+def _write_ahead(con: sqlite3.Connection, clock: Clock) -> None:
+    """Switch to the write-ahead log, which SQLite refuses at once while another process does so."""
+    give_up = clock.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            con.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or clock.monotonic() > give_up:
+                raise
+            clock.sleep(POLL_SECONDS)
+        else:
+            return
+
+
 def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: int) -> None:
-    con.execute("pragma journal_mode = wal")
     con.execute("pragma synchronous = full")
     con.execute("pragma secure_delete = on")
     con.executescript(_SCHEMA)

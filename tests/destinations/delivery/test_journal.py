@@ -301,3 +301,22 @@ def test_a_journal_from_before_there_were_epochs_gets_one(path: Path, clock: Fak
         con.execute("delete from meta where key = 'epoch'")
     with closing(opening(path, clock)) as journal:
         assert (journal.epoch, journal.raise_epoch(), journal.epoch) == (0, 1, 1)
+
+
+def test_who_makes_it_waits_for_another_that_does(path: Path) -> None:
+    """SQLite itself does not wait for who switches to the write-ahead log at the same time."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("create table before (n)")
+        other.execute("begin immediate")
+
+        class Waiting(FakeClock):
+            def sleep(self, seconds: float) -> None:
+                super().sleep(seconds)
+                if other.in_transaction:
+                    other.execute("rollback")
+
+        clock = Waiting()
+        with closing(opening(path, clock)) as journal:
+            assert journal.claims("p1") == []
+        assert clock.slept
