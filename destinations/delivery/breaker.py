@@ -49,12 +49,15 @@ def rest(con: sqlite3.Connection, name: str) -> tuple[float, int]:
     return until, failures
 
 
-def gave_up(con: sqlite3.Connection, name: str, now: float) -> None:
-    """Leave the endpoint alone: it ended a run. Runs that end while it rests count as one."""
+def gave_up(con: sqlite3.Connection, name: str, now: float, told: float = 0.0) -> None:
+    """Leave the endpoint alone, for as long as it `told` at least: it ended a run.
+
+    Runs that end while it rests count as one.
+    """
     until, failures = rest(con, name)
     if now < until:
         return
-    seconds = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures, 16))
+    seconds = max(told, min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures, 16)))
     con.execute(
         "insert or replace into breaker values (?, ?, ?)", [name, now + seconds, failures + 1]
     )

@@ -155,7 +155,7 @@ class Caller:
             or health.retries < 0
             or self.limiter.is_trial(endpoint.path)
         ):
-            self.limiter.gave_up(endpoint.path)
+            self.limiter.gave_up(endpoint.path, wait if too_long else 0.0)
             return None
         return wait
 

@@ -102,11 +102,11 @@ class Limiter:
         """Tell whether the endpoint was down: its next request is to be tried only once."""
         return name in self._tried
 
-    def gave_up(self, name: str) -> None:
-        """Leave an endpoint alone that ended a run; all processes do."""
+    def gave_up(self, name: str, told: float) -> None:
+        """Leave an endpoint alone that ended a run, as it `told` (15 minutes at most) or longer."""
         self._held.pop(name, None)
         with self.journal.transaction() as con:
-            breaker.gave_up(con, name, self._now())
+            breaker.gave_up(con, name, self._now(), min(told, LONGEST_THROTTLE))
 
     def recovered(self, name: str) -> None:
         """Take an endpoint that was tried to be up again."""

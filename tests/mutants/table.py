@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "an outage is kept for the runs to come",
         f"{DELIVERY}/calling.py",
-        "            self.limiter.gave_up(endpoint.path)\n",
+        "            self.limiter.gave_up(endpoint.path, wait if too_long else 0.0)\n",
         "",
         f"{TESTS}/test_breaker.py::test_hours_of_outage_cost_few_calls",
     ),

@@ -119,3 +119,16 @@ def test_a_clock_that_is_set_back_prolongs_no_rest(delivery: Delivery, clock: Fa
     before = clock.passed
     assert fails(delivery) == 1
     assert clock.passed - before <= 4.1
+
+
+@pytest.mark.parametrize(("told", "rest"), [("300", 300), ("86400", policy.LONGEST_THROTTLE)])
+def test_an_endpoint_that_is_down_and_says_until_when_is_left_alone_until_then(
+    delivery: Delivery, clock: FakeClock, told: str, rest: float
+) -> None:
+    with pytest.raises(Incomplete, match="503"):
+        delivery.run(script(Response(503, {"retry-after": told}, b"")))
+    clock.passed += rest - 65
+    with pytest.raises(Incomplete, match="no request for the next"):
+        delivery.run(script())
+    clock.passed += 65
+    assert delivery.run(script()).calls == 30
