@@ -18,12 +18,10 @@ from destinations.base import Secret
 from destinations.clock import whole_second
 from destinations.sandbox import SandboxSettings, running
 from destinations.sandbox.settings import LOST
-from orchestration.warehouse.raw import create_raw
-from orchestration.warehouse.schema import create_tables
 from tests.crash.launching import Child, Launcher
 from tests.crash.project import FORGOTTEN, as_read, make_project
 from tests.support.clocks import SharedClock
-from tests.support.world import KEY, T0, World
+from tests.support.world import KEY, T0, World, prepare
 
 USERS = 24
 ROWS = 4
@@ -153,23 +151,11 @@ def living(
         world = World(folder, clock, url)
         read = as_read()
         world.audiences = {audience.key: audience for audience in read.audiences}
-        _prepare(world)
+        with world.connect() as warehouse:
+            prepare(warehouse)
         environment = make_project(folder, url, fast=faults)
         environment |= {"MORTAL_ROWS": str(ROWS)}
         if not limits:
             environment["MORTAL_CLOCK"] = str(folder / "clock")
         journal = folder / "state" / "iterable.sqlite"
         yield Life(world, launcher, environment, random, journal, script)
-
-
-def _prepare(world: World) -> None:
-    with world.connect() as warehouse:
-        create_raw(warehouse)
-        create_tables(warehouse)
-        warehouse.execute("create schema analytics")
-        warehouse.execute(
-            "create table analytics.events (event_id varchar, row_id varchar, "
-            "user_id varchar, event varchar, anonymous_id varchar, properties json, "
-            "occurred_at timestamp, received_at timestamp)"
-        )
-        warehouse.execute("insert into raw.identifies (id, user_id) values ('x', 'x')")

@@ -10,16 +10,13 @@ import pytest
 
 from destinations.base import Request, Response
 from destinations.delivery.transport import Failed, Transport
+from tests.support.dying import Crash
 from tests.support.world import World, make_world
 
 USERS = [f"u{n}" for n in range(8)]
 ADDRESSES = [f"a{n}@example.com" for n in range(6)]
 SEEDS = 200 if os.environ.get("TAILRACE_LONG") else 6
 FAULTS = ("ok", "ok", "ok", "500", "lost before", "lost after", "429")
-
-
-class Crash(BaseException):
-    """What a kill looks like from inside: nothing after it runs."""
 
 
 class Flaky:

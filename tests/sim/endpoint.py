@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from destinations.base import Request, Response
 from destinations.delivery.transport import Failed
 from tests.conftest import FakeClock
+from tests.support.answers import Answers
 
 FATES = ("ok",) * 12 + (
     "unreachable", "lost before", "lost after", "late", "late", "500", "502", "429", "429 long",
@@ -55,6 +56,7 @@ class Endpoint:
     """
 
     clock: FakeClock
+    answers: Answers
     random: Random
     refuses: frozenset[str]
     poisons: frozenset[str]
@@ -75,8 +77,6 @@ class Endpoint:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     fates: Counter[str] = field(default_factory=Counter)
     coming: list[tuple[float, int, list[Sent]]] = field(default_factory=list)
-    out: list[tuple[float, int, Response | Failed]] = field(default_factory=list)
-    most: int = 0
 
     def start(self, number: int, request: Request, timeout: float) -> None:
         """Take a request; what becomes of it is drawn now."""
@@ -92,23 +92,16 @@ class Endpoint:
         if fate != "unreachable":
             self.arrivals.append(arrival)
         answer, takes = self._meet(fate, rows, number, now, arrival, timeout)
-        heapq.heappush(self.out, (now + takes, number, answer))
-        self.most = max(self.most, len(self.out))
+        self.answers.send_back(number, answer, takes)
         self.fuse()
 
     def finished(self, seconds: float | None) -> tuple[int, Response | Failed] | None:
-        due = self.out[0][0] if self.out else float("inf")
-        if seconds is not None and due > self.clock.passed + seconds:
-            self.clock.passed += seconds
-            return None
-        assert self.out, "nobody waits for an answer that cannot come"
-        at, number, answer = heapq.heappop(self.out)
-        self.clock.passed = max(self.clock.passed, at)
+        answered = self.answers.next(seconds)
         self.catch_up()
-        return number, answer
+        return answered
 
     def close(self) -> None:
-        self.out.clear()
+        self.answers.out.clear()
 
     def catch_up(self, until: float | None = None) -> None:
         """Apply what has come by now, in the order of time."""

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from destinations.base import Context, Destination, Kind, Row, SyncShape, Window
 from destinations.delivery.calling import Tally
@@ -19,45 +18,10 @@ from destinations.delivery.sender import Sender
 from destinations.delivery.steps import Ending, Incomplete, Stopped
 from tests.conftest import FakeClock
 from tests.sim.endpoint import Endpoint, ident_of
+from tests.support.answers import Answers
+from tests.support.dying import Crash, Fuse, MortalJournal
 
 WINDOWS = ((Window(5, 1.0),), (Window(3, 1.0), Window(20, 10.0)), (Window(60, 1.0),))
-
-
-class Crash(BaseException):
-    """The process is gone: nobody catches it."""
-
-
-@dataclass
-class Fuse:
-    """Blows at the nth point that is passed; 0 never does."""
-
-    left: int = 0
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Crash
-
-
-@dataclass
-class Mortal:
-    """A journal whose process may die before and after each commit."""
-
-    journal: Journal
-    fuse: Fuse
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.journal, name)
-        if name not in ("claim", "settle"):
-            return found
-
-        def commit(*values: Any, **named: Any) -> Any:
-            self.fuse()
-            made = found(*values, **named)
-            self.fuse()
-            return made
-
-        return commit
 
 
 @dataclass
@@ -125,8 +89,8 @@ class Life:
     def _run(self, destination: Destination, *, ordered: bool, clean: bool) -> None:
         lives = clean or self.random.random() < 0.4
         self.fuse.left = 0 if lives else self.random.randint(1, 60)
-        self.endpoint.fuse = self.fuse
-        self.endpoint.out.clear()
+        self.endpoint.fuse = self.fuse.burn
+        self.endpoint.close()
         ending = Ending()
         if not clean and self.random.random() < 0.1:
             self.endpoint.fuse = Signal(self.fuse, ending, self.random.randint(1, 12))
@@ -139,7 +103,7 @@ class Life:
         sender = Sender(
             destination=destination,
             context=Context(SyncShape("s")),
-            journal=Mortal(self.journal, self.fuse),  # type: ignore[arg-type]
+            journal=MortalJournal(self.journal, self.fuse),  # type: ignore[arg-type]
             limiter=Limiter(self.journal, self.clock),
             wire=self.endpoint,
             clock=self.clock,
@@ -209,7 +173,7 @@ class Signal:
     def __call__(self) -> None:
         self.left -= 1
         self.ending.asked = self.ending.asked or self.left == 0
-        self.fuse()
+        self.fuse.burn()
 
 
 def begin(seed: int, folder: Path, stack: ExitStack, keys: list[str]) -> Life:
@@ -225,6 +189,7 @@ def begin(seed: int, folder: Path, stack: ExitStack, keys: list[str]) -> Life:
     draws = random.random()
     endpoint = Endpoint(
         clock,
+        Answers(clock),
         Random(seed + 1),
         refuses=frozenset(odd[:1]) if draws < 0.3 else frozenset(),
         poisons=frozenset(odd[1:]) if 0.2 < draws < 0.4 else frozenset(),

@@ -340,15 +340,18 @@ def world_at(folder: Path, clock: TestClock, url: str) -> Iterator[World]:
     world = World(folder, clock, url)
     # Kept open, so that opening the file again in this process costs next to nothing.
     with world.connect(), world.connect() as warehouse:
-        create_raw(warehouse)
-        create_tables(warehouse)
-        warehouse.execute("create schema analytics")
-        warehouse.execute(
-            "create table analytics.events (event_id varchar, row_id varchar, "
-            "user_id varchar, event varchar, anonymous_id varchar, properties json, "
-            "occurred_at timestamp, received_at timestamp)"
-        )
-        warehouse.execute(
-            "insert into raw.identifies (id, user_id) values ('x', 'x')"
-        )  # so that the raw layer is not empty
+        prepare(warehouse)
         yield world
+
+
+def prepare(warehouse: DuckDBWarehouse) -> None:
+    """Make the tables of an empty warehouse, with a raw layer that is not empty."""
+    create_raw(warehouse)
+    create_tables(warehouse)
+    warehouse.execute("create schema analytics")
+    warehouse.execute(
+        "create table analytics.events (event_id varchar, row_id varchar, "
+        "user_id varchar, event varchar, anonymous_id varchar, properties json, "
+        "occurred_at timestamp, received_at timestamp)"
+    )
+    warehouse.execute("insert into raw.identifies (id, user_id) values ('x', 'x')")

@@ -17,6 +17,7 @@ from destinations.delivery.wire import OneByOne, SideBySide
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import OK, Delivery, endpoint, make_rows, script, seqs
 from tests.destinations.delivery.virtual import VirtualWire
+from tests.support.answers import Answers
 
 LOST = Failed("connection lost", sent=True)
 
@@ -32,7 +33,7 @@ def deliver(tmp_path: Path, clock: FakeClock) -> Callable[..., Delivery]:
         endpoints = {Kind.TRACK: endpoint(concurrency=concurrency, windows=limits)}
         made = Delivery(make_rows(count), tmp_path / "s.sqlite", clock, endpoints=endpoints)
         made.ordered = False
-        made.make_wire = lambda real: VirtualWire(real, clock, lambda: latency)
+        made.make_wire = lambda real: VirtualWire(real, Answers(clock), lambda: latency)
         return made
 
     return make
@@ -54,7 +55,7 @@ def test_as_many_are_in_flight_as_the_rate_needs(
     wires: list[VirtualWire] = []
 
     def make(real: object) -> VirtualWire:
-        wires.append(VirtualWire(real, clock, lambda: latency))  # type: ignore[arg-type]
+        wires.append(VirtualWire(real, Answers(clock), lambda: latency))  # type: ignore[arg-type]
         return wires[-1]
 
     delivery.make_wire = make
@@ -62,7 +63,7 @@ def test_as_many_are_in_flight_as_the_rate_needs(
     assert set(delivery.outcomes().values()) == {"delivered"}
     assert clock.passed <= seconds + 0.01
     needed = -(-int(latency * 1.25 * 48 / 1.1 * 1000) // 1000)
-    assert wires[0].most <= min(concurrency, needed)
+    assert wires[0].answers.most <= min(concurrency, needed)
 
 
 def test_an_ordered_plan_has_one_request_in_flight(
@@ -72,12 +73,12 @@ def test_an_ordered_plan_has_one_request_in_flight(
     wires: list[VirtualWire] = []
 
     def make(real: object) -> VirtualWire:
-        wires.append(VirtualWire(real, clock, Random(1).random))  # type: ignore[arg-type]
+        wires.append(VirtualWire(real, Answers(clock), Random(1).random))  # type: ignore[arg-type]
         return wires[-1]
 
     delivery.ordered, delivery.make_wire = True, make
     delivery.run(script())
-    assert wires[0].most == 1
+    assert wires[0].answers.most == 1
     assert [seqs(body)[0] for body in delivery.bodies] == list(range(1, 200, 10))
 
 

@@ -14,50 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from destinations.base import Kind, Request, Response
-from destinations.delivery.journal import Journal
 from destinations.delivery.ranges import pending
 from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.transport import Failed
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import OK, PLAN, Delivery, endpoint, make_rows
-
-
-class Crash(BaseException):
-    """The process is gone: nobody catches it."""
-
-
-@dataclass
-class Fuse:
-    """Blows at the nth point that is passed."""
-
-    left: int
-
-    def burn(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Crash
-
-
-@dataclass
-class Mortal:
-    """A journal whose process may die before and after each commit."""
-
-    journal: Journal
-    fuse: Fuse
-
-    def claims(self, plan_id: str) -> object:
-        return self.journal.claims(plan_id)
-
-    def claim(self, *values: object) -> int:
-        self.fuse.burn()
-        made = self.journal.claim(*values)  # type: ignore[arg-type]
-        self.fuse.burn()
-        return made
-
-    def settle(self, *values: object) -> None:
-        self.fuse.burn()
-        self.journal.settle(*values)  # type: ignore[arg-type]
-        self.fuse.burn()
+from tests.support.dying import Crash, Fuse, MortalJournal
 
 
 @dataclass
@@ -110,7 +72,7 @@ def finish(delivery: Delivery, vendor: Vendor, fuses: list[int]) -> int:
         vendor.fuse.left = fuses.pop() if fuses else 0
         if runs > 60:
             vendor.trouble = 0.0
-        delivery.wrap = lambda journal: Mortal(journal, vendor.fuse)
+        delivery.wrap = lambda journal: MortalJournal(journal, vendor.fuse)
         try:
             delivery.run(vendor.answer, vendor.random)
         except (Crash, Incomplete, Stopped):
@@ -185,7 +147,7 @@ def test_a_crash_at_each_point_in_turn(tmp_path: Path, names: bool) -> None:
 def test_a_crash_after_the_last_settle_sends_nothing(tmp_path: Path) -> None:
     delivery = Delivery(make_rows(5), tmp_path / "scripted.sqlite", FakeClock())
     fuse = Fuse(4)  # claim: 2 points, settle: 2 points
-    delivery.wrap = lambda journal: Mortal(journal, fuse)
+    delivery.wrap = lambda journal: MortalJournal(journal, fuse)
     with pytest.raises(Crash):
         delivery.run(lambda request: OK)
     delivery.wrap = lambda journal: journal

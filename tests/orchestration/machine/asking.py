@@ -15,7 +15,7 @@ from orchestration.forgotten import find
 from orchestration.lifecycle import adopt, retire
 from orchestration.suppression import suppress, unsuppress
 from tests.orchestration.machine import checks
-from tests.orchestration.machine.vendor import Crash
+from tests.support.dying import Crash
 
 if TYPE_CHECKING:
     from tests.orchestration.machine.lab import Lab

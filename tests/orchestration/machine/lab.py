@@ -22,10 +22,11 @@ from orchestration.sync_runs import SyncRun
 from tests.orchestration.machine import checks
 from tests.orchestration.machine.asking import bar_key, upload
 from tests.orchestration.machine.ledger import Ledger
-from tests.orchestration.machine.mortal import Fuse, mortal
+from tests.orchestration.machine.mortal import mortal
 from tests.orchestration.machine.syncs import AUDIENCE, QUIET, SYNCS, strict
 from tests.orchestration.machine.truth import Said, Truth
-from tests.orchestration.machine.vendor import Call, Crash, Vendor
+from tests.orchestration.machine.vendor import Call, Vendor
+from tests.support.dying import Crash, Fuse
 from tests.support.world import World
 
 

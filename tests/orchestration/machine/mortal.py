@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from orchestration.warehouse import Connect, Warehouse
-from tests.orchestration.machine.vendor import Crash
+from tests.support.dying import Fuse
 
 POINTS = ("execute", "rows", "query", "append")
-
-
-@dataclass
-class Fuse:
-    """Blows at the nth point that is passed; 0 never does."""
-
-    left: int
-
-    def burn(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Crash
 
 
 class Mortal:

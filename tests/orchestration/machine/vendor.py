@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from destinations.base import Dedup, Request, Response
 from destinations.delivery.transport import Failed
+from tests.support.dying import Crash
 from tests.support.world import TestClock
 
 QUIESCENCE = 60.0
@@ -31,10 +32,6 @@ BROKEN = {
 """What is answered to a request that is not applied."""
 
 ADDED = ("id", "createdAt", "createNewFields")
-
-
-class Crash(BaseException):
-    """What a kill looks like from inside: nothing after it runs."""
 
 
 class Sent(NamedTuple):

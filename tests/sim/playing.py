@@ -1,6 +1,6 @@
-"""The real planner, sender, journal and limiter against an endpoint that lies, late and in parts.
+"""What a family of syncs goes through, for as many seeds as are asked for.
 
-`make sim SEEDS=100000` for more seeds; a failure says which seed, and `SEED=n` repeats it alone.
+`make sim SEEDS=100000` for more of them; a failure says which seed, and `SEED=n` repeats it alone.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from tests.sim.fleet import FAMILIES, KEYS, Fleet, address, fleet, telling
 from tests.sim.life import Life
@@ -19,26 +17,23 @@ FIRST = int(os.environ.get("FIRST", "0"))
 ONE = os.environ.get("SEED")
 AT_ONCE = 125
 FAULTY_ROUNDS = 3
-_NAMES = tuple(FAMILIES)
 
 
-def shares() -> list[tuple[str, list[int]]]:
-    """Return which seeds run together: those of one family, some at a time."""
+def shares(family: str) -> list[list[int]]:
+    """Return the seeds of a family, so many at a time as share a warehouse."""
+    place = tuple(FAMILIES).index(family)
     seeds = [int(ONE)] if ONE else range(FIRST, FIRST + SEEDS)
-    shares = []
-    for place, family in enumerate(_NAMES):
-        mine = [seed for seed in seeds if seed % len(_NAMES) == place]
-        shares += [(family, mine[i : i + AT_ONCE]) for i in range(0, len(mine), AT_ONCE)]
-    return shares
+    mine = [seed for seed in seeds if seed % len(FAMILIES) == place]
+    return [mine[i : i + AT_ONCE] for i in range(0, len(mine), AT_ONCE)]
 
 
-@pytest.mark.parametrize(
-    ("family", "seeds"), shares(), ids=lambda v: v if isinstance(v, str) else f"{v[0]}-{v[-1]}"
-)
-def test_whatever_happens_the_destination_ends_as_the_warehouse_says(
-    tmp_path: Path, family: str, seeds: Sequence[int]
-) -> None:
-    with fleet(tmp_path, family, seeds) as ships:
+def named(seeds: Sequence[int]) -> str:
+    return f"{seeds[0]}-{seeds[-1]}"
+
+
+def play(folder: Path, family: str, seeds: Sequence[int]) -> None:
+    """Rounds with faults, plans given up in the middle, then two without; then compare."""
+    with fleet(folder, family, seeds) as ships:
         for number in range(FAULTY_ROUNDS):
             ships.build()
             if number % 2:

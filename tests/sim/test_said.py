@@ -1,0 +1,17 @@
+"""The real planner, sender, journal and limiter against an endpoint that lies, late and in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.sim.playing import named, play, shares
+
+
+@pytest.mark.parametrize("seeds", shares("said"), ids=named)
+def test_a_membership_said_as_a_boolean_ends_as_the_warehouse_says(
+    tmp_path: Path, seeds: Sequence[int]
+) -> None:
+    play(tmp_path, "said", seeds)

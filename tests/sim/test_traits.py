@@ -1,0 +1,15 @@
+"""The real planner, sender, journal and limiter against an endpoint that lies, late and in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.sim.playing import named, play, shares
+
+
+@pytest.mark.parametrize("seeds", shares("traits"), ids=named)
+def test_traits_end_as_the_warehouse_says(tmp_path: Path, seeds: Sequence[int]) -> None:
+    play(tmp_path, "traits", seeds)
