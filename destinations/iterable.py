@@ -59,6 +59,7 @@ _ENDPOINTS = {
         locates=Locates.IDENTITY,
         # What fails by identity here fails for all events of that user; `decode` checks the count.
         one_per_key=False,
+        concurrency=4,
         max_rows=_BULK_ROWS,
         max_objects=_BULK_ROWS,
         max_bytes=_BULK_BYTES,

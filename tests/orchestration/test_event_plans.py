@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from destinations.base import Response
-from destinations.delivery.transport import Failed
+from destinations.base import Request, Response
+from destinations.delivery.transport import Failed, Transport
 from orchestration.approvals import approve
 from tests.support.faults import down
 from tests.support.world import World, expected_id, make_world
@@ -198,3 +199,29 @@ def test_an_owed_event_is_not_forgotten_with_a_held_plan(events: World) -> None:
     events.wrap = None
     add(events, ("e3", "b", 0.5))
     assert events.run("events").delivered == 3
+
+
+@pytest.mark.parametrize(("order", "in_line"), [("time", True), ("none", False)])
+def test_only_events_without_an_order_may_be_on_the_wire_together(
+    world: World, order: str, in_line: bool
+) -> None:
+    """Those are carried by threads; what has an order is sent by the one that decides."""
+    carriers: set[threading.Thread] = set()
+
+    class Noting:
+        def __init__(self, real: Transport) -> None:
+            self.real = real
+
+        def send(self, request: Request, *, timeout: float) -> Response | Failed:
+            carriers.add(threading.current_thread())
+            return self.real.send(request, timeout=timeout)
+
+        def close(self) -> None:
+            self.real.close()
+
+    world.sync("events", sends="events", events=["Opened"], order=order)
+    world.users({"a": {}, "b": {}}, world.clock.now())
+    add(world, ("e1", "a", 2), ("e2", "b", 1))
+    world.wrap = Noting
+    assert world.run("events").delivered == 2
+    assert (threading.main_thread() in carriers) is in_line
