@@ -9,7 +9,7 @@ help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
 	@echo "make test      the test suite"
 	@echo "make test-all  the test suite with the long forms of the crash tests, random lives and days"
-	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 25 minutes)"
+	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 40 minutes)"
 	@echo "make crash     500 processes killed, at every point and at any time; 10 to 15 minutes"
 	@echo "make mutants   take each safety mechanism away: a named test must fail; 5 minutes"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
