@@ -31,7 +31,7 @@ class Cost:
 def estimate(scope: Scope) -> Cost:
     """Return the cost by counts alone: bytes of the payloads, calls if requests were full."""
     found = scope.warehouse.rows(
-        "select kind, count(*), sum(strlen(payload)) from tailrace_ops group by kind, nth"
+        "select kind, count(*), sum(bytes) from tailrace_ops group by kind, nth"
     )
     calls, size, seconds = 0, 0, 0.0
     for kind, rows, payload_bytes in found:
@@ -70,10 +70,14 @@ def context_of(scope: Scope) -> Context:
 
 def _rows(scope: Scope) -> Iterator[tuple[str, Row]]:
     """Read as the sender reads: in chunks, by seq."""
-    ((last,),) = scope.warehouse.rows("select coalesce(max(seq), 0) from tailrace_ops")
+    scope.warehouse.execute(
+        f"create or replace temp table tailrace_framed as select kind, {ROW_COLUMNS} "
+        "from tailrace_payloads order by seq"
+    )
+    ((last,),) = scope.warehouse.rows("select coalesce(max(seq), 0) from tailrace_framed")
     for seq in range(1, last + 1, CHUNK_ROWS):
         table = scope.warehouse.query(
-            f"select kind, {ROW_COLUMNS} from tailrace_ops where seq between ? and ? order by seq",
+            "select * from tailrace_framed where seq between ? and ? order by seq",
             [seq, seq + CHUNK_ROWS - 1],
         )
         kinds, *columns = (column.to_pylist() for column in table.columns)

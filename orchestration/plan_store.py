@@ -88,8 +88,10 @@ _INSERT_OPS = """
 insert into tailrace.plan_ops by name
 select $plan as plan_id, seq, dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash,
     not_before, 1 as objects, payload
-from tailrace_ops
+from tailrace_payloads
+order by seq
 """
+# In order, so that a chunk of them is read from one place.
 
 
 def _carry_events(warehouse: Warehouse, sync: Sync, plan: Plan) -> None:

@@ -18,6 +18,7 @@ from orchestration.plan import Plan
 from orchestration.plan_guard import Limits, reasons_to_hold
 from orchestration.plan_history import first_at, gather, put_fields, put_unapproved
 from orchestration.sql.names import text
+from orchestration.sql.scalars import set_hash
 from orchestration.versions import number, still_later
 
 
@@ -42,6 +43,8 @@ def make_plan(scope: Scope, *, limits: Limits, now: datetime) -> Plan:
     else:
         plan = _membership(scope, plan)
     number(scope, now)
+    # One row per op_id was numbered: more come of rows that stand twice where they came from.
+    _check_repeated(scope, "select count(*) - coalesce(max(seq), 0) from tailrace_ops")
     counts = dict(scope.warehouse.rows("select op, count(*) from tailrace_ops group by op"))
     ((silent,),) = scope.warehouse.rows("select count(*) from tailrace_keyed where kind is null")
     if scope.mode is Mode.NONE:
@@ -92,22 +95,23 @@ def _traits(scope: Scope, plan: Plan) -> Plan:
     _put(scope, "tailrace_rivals", traits.rivals(scope))
     _put(scope, "tailrace_winners", traits.winners(scope))
     barred = _count(scope, "tailrace_winners where is_barred and agreed")
-    _check_repeated(scope, "select count(*) from tailrace_winners where is_repeated")
+    _check_repeated(scope, traits.REPEATED)
     scope.warehouse.execute(
         "delete from tailrace_suspects as s where not s.is_gone and not exists ("
         "select 1 from tailrace_winners as w where w.dest_key = s.dest_key "
         "and w.user_id = s.user_id and w.agreed and not w.is_barred)"
     )
-    _put(scope, "tailrace_changes", traits.compared(scope))
-    ((gone,),) = scope.warehouse.rows("select count(*) from tailrace_changes where is_gone")
+    _drop(scope, "tailrace_rivals", "tailrace_winners")
+    _put(scope, "tailrace_rendered", traits.rendered_changes(scope))
+    _drop(scope, "tailrace_suspects")
+    gone = _count(scope, "tailrace_rendered where is_gone")
     if scope.sync.options.on_gone == "leave" or scope.mode is not Mode.NORMAL:
-        scope.warehouse.execute("delete from tailrace_changes where is_gone")
+        scope.warehouse.execute("delete from tailrace_rendered where is_gone")
     elif gone:
         never = scope.barred("user_id", "dest_key")
-        scope.warehouse.execute(f"delete from tailrace_changes where is_gone and {never}")
-    _put_rebased(scope, "tailrace_changes", traits.rebased(scope))
-    scope.warehouse.execute(f"delete from tailrace_changes where {traits.unchanged(scope)}")
-    _put(scope, "tailrace_rendered", traits.rendered_changes(scope))
+        scope.warehouse.execute(f"delete from tailrace_rendered where is_gone and {never}")
+    _put_rebased(scope, "tailrace_rendered", traits.rebased(scope))
+    scope.warehouse.execute(f"delete from tailrace_rendered where {traits.unchanged(scope)}")
     _silence(scope)
     no_consent = _without_consent(scope, f"({users(scope)}) as u where not tailrace_agreed")
     return replace(plan, skipped=skipped, gone=gone, no_consent=no_consent, suppressed=barred)
@@ -146,6 +150,12 @@ def _events(scope: Scope, plan: Plan, began: datetime | None, now: datetime) -> 
 
 def _put(scope: Scope, table: str, select: str) -> None:
     scope.warehouse.execute(f"create or replace temp table {table} as {select}")
+
+
+def _drop(scope: Scope, *tables: str) -> None:
+    """Make room: a plan of millions of ops is as large as what it is made of."""
+    for table in tables:
+        scope.warehouse.execute(f"drop table {table}")
 
 
 def _drop_unaddressed(scope: Scope, table: str, candidates: str) -> int:
@@ -213,8 +223,9 @@ def _count(scope: Scope, relation: str, what: str = "count(*)") -> int:
 
 
 def _plan_hash(scope: Scope) -> str:
+    """Return a digest of what is to be sent, whatever the order it is sent in."""
+    parts = [text(scope.mode.value), "count(*)", set_hash("op_id || op || row_hash")]
     ((digest,),) = scope.warehouse.rows(
-        f"select sha256({text(scope.mode.value)} || "
-        "coalesce(string_agg(op_id || op || row_hash, ',' order by op_id), '')) from tailrace_ops"
+        f"select sha256(concat_ws(',', {', '.join(parts)})) from tailrace_ops"
     )
     return str(digest)

@@ -21,7 +21,7 @@ def sample(scope: Scope, *, show_pii: bool = False) -> tuple[Mapping[str, object
     Unless `show_pii`, `user` is hashed and the body shows no id, address or text of the user's.
     """
     found = scope.warehouse.rows(
-        f"select op, kind, user_id, {ROW_COLUMNS} from tailrace_ops "
+        f"select op, kind, user_id, {ROW_COLUMNS} from tailrace_payloads "
         "where seq in (select min(seq) from tailrace_ops group by op) order by op"
     )
     fields = personal_fields(scope.sync)

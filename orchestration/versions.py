@@ -17,9 +17,14 @@ LATER_DAYS = 7
 
 
 def number(scope: Scope, now: datetime) -> None:
-    """Turn `tailrace_rendered` into `tailrace_keyed` (all ops) and `tailrace_ops` (to be sent)."""
+    """Turn `tailrace_rendered` into `tailrace_keyed` (all ops) and `tailrace_ops` (to be sent).
+
+    Neither has the payloads, which are most of a plan and would be copied and sorted with each
+    step; `tailrace_payloads` has the ops with them.
+    """
     scope.warehouse.execute(_keyed(scope, now))
     scope.warehouse.execute(_ops(scope, now))
+    scope.warehouse.execute(_PAYLOADS)
 
 
 def still_later(scope: Scope, now: datetime) -> str:
@@ -70,8 +75,9 @@ versioned as (
         case when repeats then known_op_id when reused then issued_op_id end as kept_op_id
     from matched
 )
-select dest_key, user_id, kind, op, version, occurred_at, row_hash, bad_field, payload, event_id,
-    received_at, unsure_until, known_op is null as is_new, is_gone, quick, reused,
+select dest_key, user_id, kind, op, version, occurred_at, row_hash, bad_field, event_id,
+    strlen(payload) as bytes, received_at, unsure_until, known_op is null as is_new, is_gone, quick,
+    reused,
     case when not repeats then greatest(
         case when not reused then unsure_until end,
         case when quiet_until > {instant(now)} then quiet_until end) end as not_before,
@@ -93,11 +99,24 @@ create or replace temp table tailrace_ops as
 with refused as (
     select op_id from tailrace.rejects where sync = {scope.key} and state = 'open'
         and op_id not in ({still_later(scope, now)})
-)
-select dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash, event_id, received_at,
-    is_new, is_gone, nth, payload, not_before,
-    row_number() over (
+),
+numbered as (
+    select op_id, row_number() over (
         order by not_before is not null, kind, nth, not_before, occurred_at, dest_key, op_id) as seq
-from tailrace_keyed
-where bad_field is null and kind is not null and op_id not in (select op_id from refused)
+    from tailrace_keyed
+    where bad_field is null and kind is not null and op_id not in (select op_id from refused)
+)
+select k.dest_key, k.user_id, k.kind, k.op, k.version, k.op_id, k.occurred_at, k.row_hash,
+    k.event_id, k.received_at, k.is_new, k.is_gone, k.nth, k.not_before, k.bytes, n.seq
+from tailrace_keyed as k
+inner join numbered as n on k.op_id = n.op_id
+"""
+
+
+_PAYLOADS = """
+create or replace temp view tailrace_payloads as
+select o.*, r.payload
+from tailrace_ops as o
+inner join tailrace_rendered as r
+    on o.dest_key = r.dest_key and o.event_id is not distinct from r.event_id
 """

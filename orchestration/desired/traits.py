@@ -45,15 +45,32 @@ where w.user_id is null or k.dest_key is null or {differs}
 """
 
 
-def compared(scope: Scope) -> str:
-    """Return the SELECT of the suspects beside what is known of them, hashed in full."""
+def rendered_changes(scope: Scope) -> str:
+    """Return the SELECT of the suspects beside what is known of them: hashed in full, and rendered.
+
+    In one pass, since nearly all that may have changed has: kind, op, payload and what is wrong.
+    """
     row = rendered_traits(scope, "t", "s.dest_key", "k.row_hash", "s.is_gone")
+    kind, op = _when_gone(scope)
+    body = row.payload
+    if op == "delete":
+        body = f"case when s.is_gone then {delete_payload(scope, 's.dest_key')} else {body} end"
+    if scope.mode is Mode.NONE:  # nothing of it is sent
+        body = "cast(null as varchar)"
     return f"""
-select s.dest_key, s.user_id, s.is_gone, s.quick, {row.row_hash} as row_hash, {known_columns("k")}
-from tailrace_suspects as s
-left join {known(scope, "tailrace_suspects")} as k on s.dest_key = k.dest_key
-left join {scope.relations.traits} as t on s.user_id = t.user_id and not s.is_gone
-where not s.is_gone or (k.op is not null and k.op <> 'delete')
+with compared as (
+    select s.dest_key, s.user_id, s.is_gone, s.quick, {row.row_hash} as row_hash,
+        {known_columns("k")}, {row.bad_field} as bad_field, {body} as payload
+    from tailrace_suspects as s
+    left join {known(scope, "tailrace_suspects")} as k on s.dest_key = k.dest_key
+    left join {scope.relations.traits} as t on s.user_id = t.user_id and not s.is_gone
+    where not s.is_gone or (k.op is not null and k.op <> 'delete')
+)
+select *, case when is_gone then '{kind}' else '{scope.kind}' end as kind,
+    case when is_gone then '{op}' else 'update' end as op, cast(null as timestamp) as moment,
+    cast(null as varchar) as event_id, cast(null as timestamp) as received_at,
+    not is_gone and known_op is not null and row_hash = known_hash as is_same
+from compared
 """
 
 
@@ -81,30 +98,20 @@ def winners(scope: Scope) -> str:
     """
     return f"""
 select dest_key, min(user_id) as user_id, bool_and(agreed) as agreed,
-    bool_or({scope.barred("user_id", "dest_key")}) as is_barred,
-    count(*) > count(distinct user_id) as is_repeated
+    bool_or({scope.barred("user_id", "dest_key")}) as is_barred, count(*) as users
 from tailrace_rivals
 group by dest_key
 """
 
 
-def rendered_changes(scope: Scope) -> str:
-    """Return the SELECT of what becomes of each change: kind, op, payload and what is wrong."""
-    row = rendered_traits(scope, "t", "c.dest_key", "c.known_hash", "c.is_gone")
-    kind, op = _when_gone(scope)
-    body = row.payload
-    if op == "delete":
-        body = f"case when c.is_gone then {delete_payload(scope, 'c.dest_key')} else {body} end"
-    return f"""
-select c.*, {row.bad_field} as bad_field,
-    case when c.is_gone then '{kind}' else '{scope.kind}' end as kind,
-    case when c.is_gone then '{op}' else 'update' end as op,
-    {body} as payload, cast(null as timestamp) as moment,
-    cast(null as varchar) as event_id, cast(null as timestamp) as received_at,
-    not c.is_gone and c.known_op is not null and c.row_hash = c.known_hash as is_same
-from tailrace_changes as c
-left join {scope.relations.traits} as t on c.user_id = t.user_id and not c.is_gone
+REPEATED = """
+select count(*) from (
+    select user_id from tailrace_rivals
+    where dest_key in (select dest_key from tailrace_winners where users > 1)
+    group by dest_key, user_id
+    having count(*) > 1)
 """
+"""Counts users who stand twice behind one address; distinct counts of each would cost far more."""
 
 
 def rebased(scope: Scope) -> str:

@@ -202,6 +202,14 @@ def quick_hash(values: Iterable[str]) -> str:
     return f"hash({', '.join(values)})"
 
 
+def set_hash(each: str) -> str:
+    """Return an aggregate over texts that are all different: the same for the same set of them.
+
+    Texts need not be brought into order, which costs more than all of the hashing.
+    """
+    return f"cast(bit_xor(md5_number({each})) as varchar)"
+
+
 def uuid_of(*parts: str) -> str:
     """Return a UUID (RFC 9562 version 8) from sha256 over length-prefixed text expressions."""
     joined = " || ".join(f"length({part}) || ':' || {part}" for part in parts)

@@ -10,6 +10,7 @@ import pytest
 
 from destinations.base import Request, Response
 from destinations.delivery.transport import Failed, Transport
+from destinations.errors import DataError
 from orchestration.approvals import approve
 from tests.support.faults import down
 from tests.support.world import World, expected_id, make_world
@@ -51,6 +52,15 @@ def test_an_event_id_gives_its_op_id(events: World) -> None:
 def test_the_first_plan_begins_a_week_back(events: World) -> None:
     add(events, ("old", "a", 24 * 8), ("new", "a", 24 * 6))
     assert events.run("events").delivered == 1
+
+
+def test_a_user_held_twice_makes_no_event_come_twice(events: World) -> None:
+    add(events, ("e1", "a", 1))
+    with events.connect() as warehouse:
+        warehouse.execute("insert into analytics.user_traits select * from analytics.user_traits")
+    with pytest.raises(DataError, match="one row per"):
+        events.run("events")
+    assert not events.calls()
 
 
 def test_duplicates_of_an_event_id_are_one(events: World) -> None:
