@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from destinations.scrub import register
 
@@ -94,6 +94,40 @@ class Row(NamedTuple):
     objects: int
     payload: bytes
     not_before: int = 0
+
+
+@runtime_checkable
+class Together(Protocol):
+    """What a sequence of rows may know of all of them without a look at each."""
+
+    def __len__(self) -> int: ...
+
+    def joined(self, between: bytes) -> bytes:
+        """Return the payloads in order, with something between each two."""
+        ...
+
+    def payload_bytes(self) -> int:
+        """Return the bytes of all payloads."""
+        ...
+
+    def objects(self) -> int:
+        """Return how many objects the rows are to their endpoint."""
+        ...
+
+    def latest_wait(self) -> int:
+        """Return the highest `not_before`, 0 if no row has to wait."""
+        ...
+
+    def is_once(self) -> bool:
+        """Return whether no dest_key comes twice."""
+        ...
+
+
+def joined(rows: Sequence[Row], between: bytes) -> bytes:
+    """Return the payloads of rows in order, with something between each two."""
+    if isinstance(rows, Together):
+        return rows.joined(between)
+    return between.join([row.payload for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from destinations.base import (
     Status,
     SyncShape,
     Window,
+    joined,
 )
 from destinations.errors import ConfigError
 
@@ -157,7 +158,7 @@ class Iterable:
         path = self.endpoints[kind].path
         create = f'"createNewFields":{self._create}'
         if kind is Kind.IDENTIFY:
-            users = b",".join([row.payload for row in rows])
+            users = joined(rows, b",")
             return Request("POST", path, f'{{{create},"users":['.encode() + users + b"]}")
         # trackBulk takes createNewFields per event; the payload's own brace is replaced.
         parts = [

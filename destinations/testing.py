@@ -335,7 +335,7 @@ class DestinationContract:
             assert {key: item[key] for key in payload} == payload
 
     def _check_batches(self, kind: Kind, endpoint: Endpoint, rows: Sequence[Row]) -> None:
-        made = list(batches(rows, endpoint))
+        made = list(batches([rows], endpoint))
         assert [r for batch in made for r in batch] == list(rows)
         for batch in made:
             assert 0 < len(batch) <= endpoint.max_rows

@@ -8,15 +8,12 @@ from itertools import groupby
 from math import ceil
 from operator import itemgetter
 
-from destinations.base import Context, Kind, Request, Row, SyncShape
+from destinations.base import Context, Kind, Request, SyncShape
 from destinations.delivery.batcher import batches
+from orchestration.columns import COLUMNS, Columns, runs
 from orchestration.desired.scope import Scope
 
 CHUNK_ROWS = 50_000
-ROW_COLUMNS = (
-    "seq, dest_key, op_id, epoch_us(occurred_at) as occurred_us, 1 as objects, "
-    "encode(payload) as payload"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +53,9 @@ def exact(scope: Scope) -> Cost:
 def requests(scope: Scope) -> Iterator[tuple[Kind, Request]]:
     """Yield the requests of the plan in this connection, byte for byte as they would be sent."""
     context = context_of(scope)
-    for name, rows in groupby(_rows(scope), key=itemgetter(0)):
+    for name, chunks in groupby(_runs(scope), key=itemgetter(0)):
         kind = Kind(name)
-        for batch in batches(map(itemgetter(1), rows), scope.destination.endpoints[kind]):
+        for batch in batches(map(itemgetter(1), chunks), scope.destination.endpoints[kind]):
             yield kind, scope.destination.encode(kind, batch, context)
 
 
@@ -68,10 +65,10 @@ def context_of(scope: Scope) -> Context:
     return Context(SyncShape(scope.sync.key, audience.key if audience else None))
 
 
-def _rows(scope: Scope) -> Iterator[tuple[str, Row]]:
+def _runs(scope: Scope) -> Iterator[tuple[str, Columns]]:
     """Read as the sender reads: in chunks, by seq."""
     scope.warehouse.execute(
-        f"create or replace temp table tailrace_framed as select kind, {ROW_COLUMNS} "
+        f"create or replace temp table tailrace_framed as select kind, {COLUMNS} "
         "from tailrace_payloads order by seq"
     )
     ((last,),) = scope.warehouse.rows("select coalesce(max(seq), 0) from tailrace_framed")
@@ -80,8 +77,7 @@ def _rows(scope: Scope) -> Iterator[tuple[str, Row]]:
             "select * from tailrace_framed where seq between ? and ? order by seq",
             [seq, seq + CHUNK_ROWS - 1],
         )
-        kinds, *columns = (column.to_pylist() for column in table.columns)
-        yield from zip(kinds, map(Row, *columns), strict=True)
+        yield from runs(table)
 
 
 def _pace(scope: Scope, kind: Kind) -> float:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import itemgetter
 from threading import Lock
 
@@ -19,17 +18,17 @@ import pyarrow as pa
 
 from destinations.base import Kind, Row
 from destinations.delivery.sender import Read, Still
+from orchestration.columns import COLUMNS, runs
+from orchestration.framing import CHUNK_ROWS
 from orchestration.plan_store import OpenPlan
 from orchestration.suppression import MARK, settle
 from orchestration.warehouse import Connect, Warehouse
 
-CHUNK_ROWS = 50_000
 CHUNK_BYTES = 32 * 1024 * 1024
 
 # One scan of the receipts of a plan, which are few where nobody is suppressed.
-_CHUNK = """
-select kind, seq, dest_key, op_id, epoch_us(occurred_at) as occurred_us, objects,
-    encode(payload) as payload, coalesce(epoch_us(not_before), 0) as not_before
+_CHUNK = f"""
+select kind, {COLUMNS}
 from tailrace.plan_ops
 where plan_id = $plan and seq between $from and $to and seq not in (
     select seq_from from tailrace.receipts where plan_id = $plan and outcome = 'suppressed')
@@ -63,13 +62,13 @@ def reader(
                 settle(warehouse, now(), plan_id=plan.plan_id, seq_from=seq_from, seq_to=seq_to)
             return warehouse.query(_CHUNK, {"plan": plan.plan_id, "from": seq_from, "to": seq_to})
 
-    def read(seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Row]]]:
+    def read(seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Sequence[Row]]]]:
         spans = [
             (first, min(seq_to, first + chunk - 1)) for first in range(seq_from, seq_to + 1, chunk)
         ]
-        runs = chain.from_iterable(map(_runs, _ahead(fetch, spans)))
-        for kind, group in groupby(runs, key=itemgetter(0)):
-            yield Kind(kind), chain.from_iterable(map(itemgetter(1), group))
+        found = chain.from_iterable(map(runs, _ahead(fetch, spans)))
+        for kind, group in groupby(found, key=itemgetter(0)):
+            yield Kind(kind), map(itemgetter(1), group)
 
     def still(rows: Sequence[Row]) -> Sequence[Row]:
         nonlocal seen, barred
@@ -102,12 +101,3 @@ def _ahead(
             yield chunk.slice(half)
             if coming:
                 chunk = coming.result()
-
-
-def _runs(ops: pa.Table) -> Iterator[tuple[str, Iterator[Row]]]:
-    """Yield the rows of each kind; one has to be taken before the next is asked for."""
-    kinds, *columns = (column.to_pylist() for column in ops.columns)
-    # Without the function call per row that Row(...) is.
-    rows = map(partial(tuple.__new__, Row), zip(*columns, strict=True))
-    for kind, run in groupby(kinds):
-        yield kind, islice(rows, sum(1 for _ in run))

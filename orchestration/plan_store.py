@@ -87,7 +87,7 @@ select cast($plan as varchar) as plan_id, field, "rows", empty from tailrace_fie
 _INSERT_OPS = """
 insert into tailrace.plan_ops by name
 select $plan as plan_id, seq, dest_key, user_id, kind, op, version, op_id, occurred_at, row_hash,
-    not_before, 1 as objects, payload
+    not_before, objects, payload
 from tailrace_payloads
 order by seq
 """

@@ -9,9 +9,10 @@ from typing import Any
 
 from destinations.base import Kind, Row
 from destinations.scrub import MASK, without_addresses
+from orchestration.columns import COLUMNS
 from orchestration.desired.scope import Scope
 from orchestration.fields import open_fields, personal_fields
-from orchestration.framing import ROW_COLUMNS, context_of
+from orchestration.framing import context_of
 from orchestration.preview import concealed, hashed
 
 
@@ -21,7 +22,7 @@ def sample(scope: Scope, *, show_pii: bool = False) -> tuple[Mapping[str, object
     Unless `show_pii`, `user` is hashed and the body shows no id, address or text of the user's.
     """
     found = scope.warehouse.rows(
-        f"select op, kind, user_id, {ROW_COLUMNS} from tailrace_payloads "
+        f"select op, kind, user_id, {COLUMNS} from tailrace_payloads "
         "where seq in (select min(seq) from tailrace_ops group by op) order by op"
     )
     fields = personal_fields(scope.sync)

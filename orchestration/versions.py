@@ -115,7 +115,7 @@ inner join numbered as n on k.op_id = n.op_id
 
 _PAYLOADS = """
 create or replace temp view tailrace_payloads as
-select o.*, r.payload
+select o.*, 1 as objects, r.payload
 from tailrace_ops as o
 inner join tailrace_rendered as r
     on o.dest_key = r.dest_key and o.event_id is not distinct from r.event_id

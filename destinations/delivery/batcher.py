@@ -3,52 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from operator import attrgetter
 
-from destinations.base import Endpoint, Locates, Row
+from destinations.base import Endpoint, Locates, Row, Together
 
 # What a connector may add around each row (an id, a time, separators) and around the request.
 ROW_OVERHEAD = 160
 ENVELOPE = 1024
 
-_KEY, _OBJECTS = attrgetter("dest_key"), attrgetter("objects")
-_PAYLOAD, _NOT_BEFORE = attrgetter("payload"), attrgetter("not_before")
 
-
-def batches(rows: Iterable[Row], endpoint: Endpoint) -> Iterator[list[Row]]:
-    """Yield consecutive rows that fit one request.
+def batches(chunks: Iterable[Sequence[Row]], endpoint: Endpoint) -> Iterator[Sequence[Row]]:
+    """Yield consecutive rows that fit one request, given rows in chunks of any size.
 
     Where the endpoint names failures by identity, a dest_key comes at most once in a request
     (unless it says otherwise): twice, it could not be told which of the two failed. A row too
     large by itself is yielded alone; the sender rejects it without a call.
     """
-    source = iter(rows)
-    waiting: list[Row] = []
+    source, most = iter(chunks), endpoint.max_rows
+    rest: list[Row] = []
+    chunk: Sequence[Row] = ()
     while True:
-        waiting += islice(source, endpoint.max_rows + 1 - len(waiting))
-        if not waiting:
+        batch = [*rest, *chunk[: most - len(rest)]] if rest else chunk[:most]
+        if len(batch) < most and (following := next(source, None)) is not None:
+            rest, chunk = list(batch), following
+            continue
+        if not batch:
             return
-        batch = waiting[: endpoint.max_rows]
         # Nearly always as many rows fit as may be in a request: looked at all at once first.
-        if not _fit(batch, endpoint):
+        if not (isinstance(batch, Together) and _fit(batch, endpoint)):
             batch = batch[: _fitting(batch, endpoint)]
         yield batch
-        waiting = waiting[len(batch) :]
+        left = len(rest)
+        rest, chunk = rest[len(batch) :], chunk[max(0, len(batch) - left) :]
 
 
 def _once(endpoint: Endpoint) -> bool:
     return endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
 
 
-def _fit(rows: Sequence[Row], endpoint: Endpoint) -> bool:
+def latest_wait(rows: Sequence[Row]) -> int:
+    """Return the highest `not_before` of rows, 0 if none has to wait."""
+    if isinstance(rows, Together):
+        return rows.latest_wait()
+    return max((row.not_before for row in rows), default=0)
+
+
+def _fit(rows: Together, endpoint: Endpoint) -> bool:
     """Tell whether all of the rows fit one request, where none of them has to wait."""
-    size = ENVELOPE + ROW_OVERHEAD * len(rows) + sum(map(len, map(_PAYLOAD, rows)))
     return (
-        size <= endpoint.max_bytes
-        and sum(map(_OBJECTS, rows)) <= endpoint.max_objects
-        and not any(map(_NOT_BEFORE, rows))
-        and (not _once(endpoint) or len(set(map(_KEY, rows))) == len(rows))
+        ENVELOPE + ROW_OVERHEAD * len(rows) + rows.payload_bytes() <= endpoint.max_bytes
+        and rows.objects() <= endpoint.max_objects
+        and not rows.latest_wait()
+        and (not _once(endpoint) or rows.is_once())
     )
 
 

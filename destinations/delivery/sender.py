@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from random import Random
 
 from destinations.base import (
@@ -23,7 +23,7 @@ from destinations.base import (
 )
 from destinations.clock import Clock
 from destinations.delivery import policy
-from destinations.delivery.batcher import batches
+from destinations.delivery.batcher import batches, latest_wait
 from destinations.delivery.calling import Caller, Claimed, Tally
 from destinations.delivery.doubts import Doubts
 from destinations.delivery.journal import Journal
@@ -39,8 +39,11 @@ MOST_NAMED = 8
 MICROSECONDS = 1_000_000
 TOO_LARGE = 413
 
-Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Row]]]]
-"""Yields the rows of a range of seqs, in order, as runs of one kind; some may be left out."""
+Read = Callable[[int, int], Iterator[tuple[Kind, Iterable[Sequence[Row]]]]]
+"""Yields the rows of a range of seqs, in order, as runs of one kind and those in chunks.
+
+Some may be left out; a run has to be taken before the next is asked for.
+"""
 
 Still = Callable[[Sequence[Row]], Sequence[Row]]
 """Returns those of the rows that may still be sent: asked before every request, so it is quick."""
@@ -108,11 +111,12 @@ class Sender:
 
     def _tasks(self, work: _Work, last_seq: int, read: Read) -> Iterator[tuple[Kind, Steps[None]]]:
         for span in pending(last_seq, self.journal.claims(work.plan_id)):
-            for kind, rows in read(span.seq_from, span.seq_to):
+            for kind, chunks in read(span.seq_from, span.seq_to):
                 if span.claimed:
-                    yield kind, self._deliver(work, kind, list(rows), repeat_of=span)
+                    rows = list(chain.from_iterable(chunks))
+                    yield kind, self._deliver(work, kind, rows, repeat_of=span)
                     continue
-                for batch in batches(rows, self.endpoints[kind]):
+                for batch in batches(chunks, self.endpoints[kind]):
                     yield kind, self._deliver(work, kind, batch)
 
     def _deliver(
@@ -157,7 +161,7 @@ class Sender:
 
     def _let_settle(self, kind: Kind, rows: Sequence[Row]) -> Steps[None]:
         """Wait until no request of before can change these profiles any more."""
-        last = max((row.not_before for row in rows), default=0) / MICROSECONDS
+        last = latest_wait(rows) / MICROSECONDS
         wait = last - self.clock.now().timestamp() if last else 0.0
         if wait > policy.LONGEST_WAIT:
             raise Incomplete(

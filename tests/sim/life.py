@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,8 +115,8 @@ class Life:
         )
         sender.send(self.plan_id, len(self.rows), self._read, Tally())
 
-    def _read(self, seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Row]]]:
-        yield self.kind, self.rows[seq_from - 1 : seq_to]
+    def _read(self, seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Sequence[Row]]]]:
+        yield self.kind, [self.rows[seq_from - 1 : seq_to]]
 
     def _die(self) -> None:
         """What was claimed and not settled may go once more, for each time."""

@@ -187,9 +187,10 @@ class Delivery:
             sender.send(PLAN, len(self.rows), self.read, self.tally)
         return self.tally
 
-    def read(self, seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Row]]]:
+    def read(self, seq_from: int, seq_to: int) -> Iterator[tuple[Kind, Iterable[Sequence[Row]]]]:
         rows = self.rows[seq_from - 1 : seq_to]
-        yield from groupby(rows, lambda row: self.kinds.get(row.seq, Kind.TRACK))
+        for kind, run in groupby(rows, lambda row: self.kinds.get(row.seq, Kind.TRACK)):
+            yield kind, [list(run)]
 
     def outcomes(self) -> dict[int, str]:
         """Return what the journal says of each row: its newest claim, and exceptions of that."""

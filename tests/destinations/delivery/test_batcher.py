@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,11 +30,11 @@ def make_rows(shapes: list[tuple[int, int, int]]) -> list[Row]:
     ]
 
 
-def size(batch: list[Row]) -> int:
+def size(batch: Sequence[Row]) -> int:
     return ENVELOPE + sum(len(row.payload) + ROW_OVERHEAD for row in batch)
 
 
-def fits(batch: list[Row], endpoint: Endpoint) -> bool:
+def fits(batch: Sequence[Row], endpoint: Endpoint) -> bool:
     keys = {row.dest_key for row in batch}
     once = endpoint.locates is Locates.IDENTITY and endpoint.one_per_key
     return (
@@ -50,7 +51,7 @@ def test_batches_are_the_rows_in_order_within_the_limits(
     shapes: list[tuple[int, int, int]], endpoint: Endpoint
 ) -> None:
     rows = make_rows(shapes)
-    made = list(batches(iter(rows), endpoint))
+    made = list(batches([rows], endpoint))
     assert [row for batch in made for row in batch] == rows
     assert all(batch for batch in made)
     # Alone, a row may be larger than the endpoint takes: the sender rejects it without a call.
@@ -61,7 +62,7 @@ def test_batches_are_the_rows_in_order_within_the_limits(
 def test_a_batch_ends_only_where_the_next_row_does_not_fit(
     shapes: list[tuple[int, int, int]], endpoint: Endpoint
 ) -> None:
-    made = list(batches(make_rows(shapes), endpoint))
+    made = list(batches([make_rows(shapes)], endpoint))
     for batch, following in pairwise(made):
         assert not fits([*batch, following[0]], endpoint)
 
@@ -69,7 +70,7 @@ def test_a_batch_ends_only_where_the_next_row_does_not_fit(
 def test_a_row_too_large_stands_alone() -> None:
     endpoint = Endpoint("/", (Window(1, 1),), 10, 3_000, 10, Dedup.STATE, Locates.NOTHING)
     rows = make_rows([(1, 1, 10), (2, 1, 9_000), (3, 1, 10), (4, 11, 1), (5, 1, 1)])
-    made = [[row.seq for row in batch] for batch in batches(rows, endpoint)]
+    made = [[row.seq for row in batch] for batch in batches([rows], endpoint)]
     assert made == [[1], [2], [3], [4], [5]]
 
 
@@ -77,17 +78,29 @@ def test_batches_are_made_as_rows_arrive() -> None:
     """A plan of millions is never in memory as a whole."""
     taken: list[int] = []
 
-    def rows() -> object:
-        for row in make_rows([(seq % 4, 1, 1) for seq in range(100)]):
-            taken.append(row.seq)
-            yield row
+    def chunks() -> Iterator[list[Row]]:
+        rows = make_rows([(seq % 4, 1, 1) for seq in range(100)])
+        for at in range(0, 100, 4):
+            taken.append(at)
+            yield rows[at : at + 4]
 
     endpoint = Endpoint("/", (Window(1, 1),), 10, 99_000, 99, Dedup.STATE, Locates.NOTHING)
-    first = next(batches(rows(), endpoint))
+    first = next(batches(chunks(), endpoint))
     assert len(first) == 10
-    assert len(taken) == 11
+    assert taken == [0, 4, 8]
+
+
+@given(shapes, endpoints, st.lists(st.integers(0, 12), max_size=12))
+def test_how_rows_come_in_chunks_changes_nothing(
+    shapes: list[tuple[int, int, int]], endpoint: Endpoint, sizes: list[int]
+) -> None:
+    rows = make_rows(shapes)
+    bounds = [0, *accumulate(sizes), len(rows)]
+    chunks = [rows[first:last] for first, last in pairwise(bounds) if first < len(rows)]
+    made = [list(batch) for batch in batches(chunks, endpoint)]
+    assert made == [list(batch) for batch in batches([rows], endpoint)]
 
 
 def test_no_rows_no_request() -> None:
     endpoint = Endpoint("/", (Window(1, 1),), 10, 99_000, 99, Dedup.STATE, Locates.NOTHING)
-    assert list(batches([], endpoint)) == []
+    assert list(batches([], endpoint)) == list(batches([[]], endpoint)) == []

@@ -186,11 +186,12 @@ def test_a_plan_that_cannot_be_read_on_ends_after_what_is_on_the_wire(
     delivery = deliver(1000)
     real = delivery.read
 
-    def until_it_fails(rows: object) -> object:
-        for row in rows:  # type: ignore[attr-defined]
-            if row.seq == 301:
-                raise CrashError
-            yield row
+    def until_it_fails(chunks: object) -> object:
+        for chunk in chunks:  # type: ignore[attr-defined]
+            for row in chunk:
+                if row.seq == 305:
+                    raise CrashError
+                yield [row]
 
     def read(seq_from: int, seq_to: int) -> object:
         for kind, rows in real(seq_from, seq_to):
@@ -199,8 +200,8 @@ def test_a_plan_that_cannot_be_read_on_ends_after_what_is_on_the_wire(
     delivery.read = read  # type: ignore[method-assign, assignment]
     with pytest.raises(CrashError):
         delivery.run(script())
-    assert len(delivery.bodies) == 29, "the request that this row ends was never full"
-    assert [outcome for _, _, outcome in delivery.claims()] == ["delivered"] * 29
+    assert len(delivery.bodies) == 30, "the request that this row ends was never full"
+    assert [outcome for _, _, outcome in delivery.claims()] == ["delivered"] * 30
 
 
 def test_threads_carry_calls_at_the_same_time(tmp_path: Path, clock: FakeClock) -> None:
