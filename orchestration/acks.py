@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from destinations.delivery.journal import Failure, Journal, Receipt
+from orchestration.plan_store import OF_SLICE, slices
 from orchestration.warehouse import Warehouse
-from orchestration.warehouse.schema import set_state_value, state_value
+from orchestration.warehouse.schema import set_state_value, state_value, told
 
 _EPOCH = "journal_epoch"
 FINAL = ("delivered", "rejected", "later", "suppressed")
@@ -22,14 +23,10 @@ _BEHIND = "behind/"
 
 def fold(warehouse: Warehouse, journal: Journal) -> None:
     """Copy settled claims and failed rows to the warehouse, then update `acked`."""
-    receipts, failures = journal.unexported()
-    behind = {name for (name,) in warehouse.rows(_ALL_BEHIND)}
-    if not receipts and not failures and not behind:
-        return
-    with _copied(warehouse, journal, receipts, failures):
-        for plan_id in sorted(behind | {receipt.plan_id for receipt in receipts}):
-            _acknowledge(warehouse, plan_id)
-        warehouse.execute(_NONE_BEHIND)
+    copy(warehouse, journal)
+    for (plan_id,) in warehouse.rows(_ALL_BEHIND):
+        _acknowledge(warehouse, plan_id)
+        warehouse.execute(_NOT_BEHIND, [plan_id])
 
 
 def copy(warehouse: Warehouse, journal: Journal) -> None:
@@ -74,13 +71,22 @@ def _copied(
 
 
 def _acknowledge(warehouse: Warehouse, plan_id: str) -> None:
-    """Move `acked` to what was delivered of a plan; nothing lowers a version."""
-    if warehouse.rows(_IS_OPEN, {"plan": plan_id}):
-        warehouse.execute(_RESOLVE, {"plan": plan_id})
-    warehouse.execute(_ACKNOWLEDGE, {"plan": plan_id})
+    """Move `acked` to what was delivered of a plan; nothing lowers a version.
+
+    By slices, each in a transaction of its own, since a plan may be larger than memory; what is
+    done twice after a crash changes nothing.
+    """
+    resolve = [_RESOLVE] if warehouse.rows(_IS_OPEN, {"plan": plan_id}) else []
+    _by_slices(warehouse, plan_id, [*resolve, _ACKNOWLEDGE])
     if warehouse.rows(_IS_LEFT, {"plan": plan_id}):
-        for statement in _ACKNOWLEDGE_OTHERS:
-            warehouse.execute(statement, {"plan": plan_id} if "$plan" in statement else ())
+        _by_slices(warehouse, plan_id, _ACKNOWLEDGE_OTHERS)
+
+
+def _by_slices(warehouse: Warehouse, plan_id: str, statements: Sequence[str]) -> None:
+    for part in slices(warehouse, plan_id):
+        with warehouse.transaction():
+            for statement in statements:
+                warehouse.execute(statement, part if "$plan" in statement else ())
 
 
 def note_epoch(warehouse: Warehouse, journal: Journal) -> None:
@@ -206,7 +212,7 @@ _COPY_REJECTS = (
 )
 
 _QUIET = """
-update tailrace.acked as k set quiet_until = greatest(k.quiet_until, d.quiet_until)
+update tailrace.issued as k set quiet_until = greatest(k.quiet_until, d.quiet_until)
 from (
     select p.sync, o.dest_key, max(n.quiet_until) as quiet_until
     from tailrace_doubts as n
@@ -220,7 +226,7 @@ where k.sync = d.sync and k.dest_key = d.dest_key
 """
 
 _REFUSED_IN_DOUBT = """
-update tailrace.acked as k set unsure_until = d.quiet_until
+update tailrace.issued as k set unsure_until = d.quiet_until
 from (
     select p.sync, r.dest_key, r.op_id, max(n.quiet_until) as quiet_until
     from tailrace_doubts as n
@@ -236,18 +242,19 @@ where k.sync = d.sync and k.dest_key = d.dest_key and k.issued_op_id = d.op_id
 
 _ALL_BEHIND = f"""
 select substr(name, {len(_BEHIND) + 1}) from tailrace.destination_state
-where destination = '' and name like '{_BEHIND}%'
+where destination = '' and name like '{_BEHIND}%' order by name
 """
-_NONE_BEHIND = (
-    f"delete from tailrace.destination_state where destination = '' and name like '{_BEHIND}%'"
+_NOT_BEHIND = (
+    f"delete from tailrace.destination_state where destination = '' and name = '{_BEHIND}' || ?"
 )
 
-_DELIVERED = """
+_DELIVERED = f"""
 select p.sync, o.dest_key, o.user_id, o.op, o.version, o.op_id, o.row_hash, o.occurred_at
-from tailrace.op_outcomes as r
-inner join tailrace.plan_ops as o on r.plan_id = o.plan_id and r.seq = o.seq
+from ({told(OF_SLICE)}) as r
+inner join tailrace.plan_ops as o on r.seq = o.seq
 inner join tailrace.plans as p on o.plan_id = p.plan_id
-where r.plan_id = $plan and o.plan_id = $plan and p.plan_id = $plan and r.outcome = 'delivered'
+where o.plan_id = $plan and o.seq between $from and $to and p.plan_id = $plan
+    and r.outcome = 'delivered'
 """
 
 _IS_OPEN = """
@@ -263,23 +270,20 @@ from ({_DELIVERED}) as d
 where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
 """
 
-# Nearly always what was delivered is what was issued last, and stands in the row already: an
-# update in place takes half as long as the delete and insert of whole rows.
+# Nearly always what was delivered is what was issued last, and stands in the row already.
 _ACKNOWLEDGE = f"""
-update tailrace.acked as k set op = k.issued_op, version_acked = k.version_issued,
-    op_id = k.issued_op_id, row_hash = k.issued_row_hash, occurred_at = k.issued_occurred_at,
+update tailrace.issued as k set version_acked = k.version_issued,
     quiet_until = greatest(k.quiet_until, k.unsure_until), unsure_until = null
-from ({_DELIVERED}) as d
-where k.sync = d.sync and k.dest_key = d.dest_key and d.op <> 'event'
-    and d.version > coalesce(k.version_acked, 0) and d.version = k.version_issued
-    and d.op_id = k.issued_op_id and d.op = k.issued_op and d.row_hash = k.issued_row_hash
-    and d.occurred_at = k.issued_occurred_at and d.user_id is not distinct from k.user_id
+from ({told(OF_SLICE)}) as r
+where k.issued_plan = $plan and k.issued_seq between $from and $to and k.issued_seq = r.seq
+    and r.outcome = 'delivered' and k.version_issued > coalesce(k.version_acked, 0)
 """
 
+# What another plan has issued since, or a version before `issued_plan` was kept.
 _IS_LEFT = """
-select 1 from tailrace.acked
+select 1 from tailrace.issued
 where sync = (select sync from tailrace.plans where plan_id = $plan)
-    and version_issued > coalesce(version_acked, 0)
+    and version_issued > coalesce(version_acked, 0) and issued_plan is distinct from $plan
 limit 1
 """
 
@@ -290,7 +294,14 @@ _ACKNOWLEDGE_OTHERS = (
         d.user_id as user_id, d.op as op, d.version as version_acked, d.op_id as op_id,
         d.row_hash as row_hash, d.occurred_at as occurred_at,
         greatest(k.quiet_until, k.unsure_until) as quiet_until,
-        case when d.version < k.version_issued then k.unsure_until end as unsure_until)
+        case when d.version < k.version_issued then k.unsure_until end as unsure_until,
+        case when d.version < k.version_issued then k.issued_op else d.op end as issued_op,
+        case when d.version < k.version_issued then k.issued_op_id else d.op_id end
+            as issued_op_id,
+        case when d.version < k.version_issued then k.issued_row_hash else d.row_hash end
+            as issued_row_hash,
+        case when d.version < k.version_issued then k.issued_occurred_at else d.occurred_at end
+            as issued_occurred_at)
     from tailrace.acked as k
     inner join ({_DELIVERED}) as d on k.sync = d.sync and k.dest_key = d.dest_key
     where d.op <> 'event' and d.version > coalesce(k.version_acked, 0)
@@ -298,8 +309,8 @@ _ACKNOWLEDGE_OTHERS = (
     qualify row_number() over (partition by k.sync, k.dest_key order by d.version desc) = 1
     """,
     """
-    delete from tailrace.acked as k using tailrace_acked as n
+    delete from tailrace.issued as k using tailrace_acked as n
     where k.sync = n.sync and k.dest_key = n.dest_key
     """,
-    "insert into tailrace.acked by name select * from tailrace_acked",
+    "insert into tailrace.issued by name select * from tailrace_acked",
 )

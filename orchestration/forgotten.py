@@ -235,10 +235,10 @@ def remove(warehouse: Warehouse) -> dict[str, int]:
 
 
 _TOMBSTONES = f"""
-update tailrace.acked set dest_key = {text(TOMBSTONE)} || {hash_sql("dest_key")},
+update tailrace.issued set dest_key = {text(TOMBSTONE)} || {hash_sql("dest_key")},
     user_id = {text(NOBODY)}, op = null, op_id = null, row_hash = null, occurred_at = null,
     unsure_until = null, issued_op = null, issued_op_id = null, issued_row_hash = null,
-    issued_occurred_at = null, quick = null
+    issued_occurred_at = null, issued_plan = null, issued_seq = null, quick = null
 where {_WHERE["acked"]}
 """
 

@@ -18,7 +18,7 @@ from orchestration.sync_plans import plan_sync
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import set_state_value, state_value
 
-_TABLES = ("acked", "rejects", "sent_events", "plans", "sync_runs")
+_TABLES = ("issued", "rejects", "sent_events", "plans", "sync_runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def adopt(engine: Engine, warehouse: Warehouse, old: str, new: str) -> Adoption:
         warehouse.transaction(),
     ):
         supersede_open(warehouse, new)
-        warehouse.execute("delete from tailrace.acked where sync = ?", [new])
+        warehouse.execute("delete from tailrace.issued where sync = ?", [new])
         warehouse.execute("delete from tailrace.rejects where sync = ?", [new])
         for table in _TABLES:
             warehouse.execute(f"update tailrace.{table} set sync = ? where sync = ?", [new, old])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,10 @@ _CLAIMED = pa.schema([("seq_from", pa.int64()), ("seq_to", pa.int64())])
 
 FINAL = "('delivered', 'rejected', 'later', 'suppressed')"
 """Outcomes after which an op is not sent again by its plan."""
+
+SLICE_ROWS = 250_000
+OF_SLICE = "plan_id = $plan and seq_to >= $from and seq_from <= $to"
+"""Which receipts reach into a slice of a plan; they may tell of ops outside of it."""
 
 KEEP_EVENTS = timedelta(days=14)
 """Twice the look-back, so that no event within it is ever forgotten and sent twice."""
@@ -57,14 +61,14 @@ def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> P
             return replace(plan, plan_id=held[0][0])
         supersede_open(warehouse, sync.key, ("held", "ready"))
         warehouse.execute(_REBASE, {"sync": sync.key})
+        stored = replace(plan, plan_id=new_id("p", now))
         if sync.options.sends != "events":
-            _issue_versions(warehouse, sync)
+            _issue_versions(warehouse, sync, stored.plan_id)
         else:
             _close_moved_rejects(warehouse, sync)
         _record_unsendable(warehouse, sync, now)
         if not plan.ops and plan.mode != "assume-sent":
             return plan
-        stored = replace(plan, plan_id=new_id("p", now))
         if sync.options.sends == "events":
             _carry_events(warehouse, sync, stored)
         warehouse.execute(_INSERT_OPS, {"plan": stored.plan_id})
@@ -74,7 +78,9 @@ def store_plan(warehouse: Warehouse, sync: Sync, plan: Plan, now: datetime) -> P
 
 
 _REBASE = """
-update tailrace.acked as k set row_hash = r.row_hash, quick = r.quick
+update tailrace.issued as k set row_hash = r.row_hash, quick = r.quick,
+    issued_row_hash = case when k.version_acked = k.version_issued then r.row_hash
+        else k.issued_row_hash end
 from tailrace_rebased as r
 where k.sync = $sync and k.dest_key = r.dest_key
 """
@@ -157,15 +163,18 @@ def _insert_plan(warehouse: Warehouse, plan: Plan, now: datetime) -> None:
     )
 
 
-def _issue_versions(warehouse: Warehouse, sync: Sync) -> None:
+def _issue_versions(warehouse: Warehouse, sync: Sync, plan_id: str | None) -> None:
     """Raise `acked` to what this plan issues; an exit that sends nothing is acknowledged here."""
-    warehouse.execute(_ISSUED, {"sync": sync.key})
+    warehouse.execute(_ISSUED, {"sync": sync.key, "plan": plan_id})
     warehouse.execute(
-        "delete from tailrace.acked where sync = ? "
+        "delete from tailrace.issued where sync = ? "
         "and dest_key in (select dest_key from tailrace_issued)",
         [sync.key],
     )
-    warehouse.execute("insert into tailrace.acked by name select * from tailrace_issued")
+    # In order, so that a slice of the plan is acknowledged in one place.
+    warehouse.execute(
+        "insert into tailrace.issued by name select * from tailrace_issued order by issued_seq"
+    )
     warehouse.execute(
         "update tailrace.rejects set state = 'superseded' where sync = ? "
         "and state in ('open', 'retry') and op_id not in (select op_id from tailrace_keyed)",
@@ -185,7 +194,7 @@ select $sync as sync, n.dest_key, n.user_id,
     case when n.kind is null then n.occurred_at else k.occurred_at end as occurred_at,
     case when n.kind is not null then k.unsure_until end as unsure_until,
     n.op as issued_op, n.op_id as issued_op_id, n.row_hash as issued_row_hash,
-    n.occurred_at as issued_occurred_at, n.quick,
+    n.occurred_at as issued_occurred_at, $plan as issued_plan, n.seq as issued_seq, n.quick,
     greatest(k.quiet_until, case when not n.reused then k.unsure_until end) as quiet_until
 from tailrace_keyed as n
 left join tailrace.acked as k on k.sync = $sync and n.dest_key = k.dest_key
@@ -247,6 +256,13 @@ def unsettled(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
     return dict(found)
 
 
+def slices(warehouse: Warehouse, plan_id: str) -> Iterator[dict[str, str | int]]:
+    """Yield parts of a plan, as parameters: a plan may be larger than memory."""
+    ((ops,),) = warehouse.rows("select max(ops) from tailrace.plans where plan_id = ?", [plan_id])
+    for first in range(1, (ops or 0) + 1, SLICE_ROWS):
+        yield {"plan": plan_id, "from": first, "to": first + SLICE_ROWS - 1}
+
+
 def held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:
     """Return the sentence to say if an evaluation of the sync's audience waits for approval."""
     found = warehouse.rows(
@@ -292,7 +308,7 @@ def close_plan(
 
 
 _MARK_UNSURE = """
-update tailrace.acked as k set unsure_until = ?
+update tailrace.issued as k set unsure_until = ?
 from tailrace.plan_ops as o
 inner join tailrace.plans as p on o.plan_id = p.plan_id
 left join tailrace.op_outcomes as r on o.plan_id = r.plan_id and o.seq = r.seq

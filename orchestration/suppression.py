@@ -131,7 +131,7 @@ def unsuppress(warehouse: Warehouse, values: Collection[str]) -> int:
 
 
 _RESTORE_TOMBSTONES = f"""
-update tailrace.acked as k set dest_key = s.said
+update tailrace.issued as k set dest_key = s.said
 from tailrace_spellings as s
 where k.dest_key = {text(TOMBSTONE)} || s.hmac and not exists (
     select 1 from tailrace.acked as other where other.sync = k.sync and other.dest_key = s.said)
@@ -225,7 +225,7 @@ from tailrace_barred
 """
 
 _UNSURE = """
-update tailrace.acked as k set unsure_until = cast($now as timestamp) + interval 60 second
+update tailrace.issued as k set unsure_until = cast($now as timestamp) + interval 60 second
 from tailrace_barred as b
 where b.status = 'delivering' and k.sync = b.sync and k.dest_key = b.dest_key
     and k.issued_op_id = b.op_id and k.version_issued > coalesce(k.version_acked, 0)

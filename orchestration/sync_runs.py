@@ -9,9 +9,11 @@ from datetime import datetime
 from destinations.errors import LockedError, TailraceError
 from destinations.scrub import one_line
 from orchestration.ids import new_id
+from orchestration.plan_store import OF_SLICE, slices
 from orchestration.project import Sync
 from orchestration.sql.names import naive_utc
 from orchestration.warehouse import Connect, Warehouse
+from orchestration.warehouse.schema import told
 
 
 @dataclass(slots=True)
@@ -52,11 +54,16 @@ class SyncRun:
 def settled(warehouse: Warehouse, plan_id: str) -> dict[str, int]:
     """Return how many ops of a plan are delivered, rejected, and to be tried later."""
     counts = {"delivered": 0, "rejected": 0, "later": 0}
-    found = warehouse.rows(
-        "select outcome, count(*) from tailrace.op_outcomes where plan_id = ? group by outcome",
-        [plan_id],
-    )
-    return counts | {outcome: count for outcome, count in found if outcome in counts}
+    for part in slices(warehouse, plan_id):
+        for outcome, count in warehouse.rows(_OUTCOMES, part):
+            if outcome in counts:
+                counts[outcome] += count
+    return counts
+
+
+_OUTCOMES = f"""
+select outcome, count(*) from ({told(OF_SLICE)}) where seq between $from and $to group by outcome
+"""
 
 
 def log_run(warehouse: Warehouse, run: SyncRun, started_at: datetime, ended_at: datetime) -> None:

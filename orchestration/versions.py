@@ -22,9 +22,10 @@ def number(scope: Scope, now: datetime) -> None:
     Neither has the payloads, which are most of a plan and would be copied and sorted with each
     step; `tailrace_payloads` has the ops with them.
     """
+    scope.warehouse.execute(_versioned(scope, now))
     scope.warehouse.execute(_keyed(scope, now))
-    scope.warehouse.execute(_ops(scope, now))
-    scope.warehouse.execute(_PAYLOADS)
+    for statement in _TO_BE_SENT:
+        scope.warehouse.execute(statement)
 
 
 def still_later(scope: Scope, now: datetime) -> str:
@@ -36,7 +37,7 @@ def still_later(scope: Scope, now: datetime) -> str:
     )
 
 
-def _keyed(scope: Scope, now: datetime) -> str:
+def _versioned(scope: Scope, now: datetime) -> str:
     """Give each op its version, op_id and time.
 
     Content is the same if it is the same change: somebody who left and came back has a later one.
@@ -54,7 +55,7 @@ def _keyed(scope: Scope, now: datetime) -> str:
     nth = "row_number() over (partition by dest_key order by moment, event_id)"
     reassert = "true" if scope.mode is Mode.REASSERT else "false"
     return f"""
-create or replace temp table tailrace_keyed as
+create or replace temp table tailrace_versioned as
 with matched as (
     select *,
         coalesce({reassert} and is_same and version_issued = version_acked, false) as repeats,
@@ -87,15 +88,15 @@ from versioned
 """
 
 
-def _ops(scope: Scope, now: datetime) -> str:
-    """Number what can be sent.
+def _keyed(scope: Scope, now: datetime) -> str:
+    """Number what can be sent; the rest has no seq.
 
     A request holds one kind and, where the endpoint needs it, one row per dest_key: so seq goes
     by kind, then by the how-many-eth op of its dest_key, then by time. What has to wait for a
     request in doubt comes last.
     """
     return f"""
-create or replace temp table tailrace_ops as
+create or replace temp table tailrace_keyed as
 with refused as (
     select op_id from tailrace.rejects where sync = {scope.key} and state = 'open'
         and op_id not in ({still_later(scope, now)})
@@ -103,20 +104,26 @@ with refused as (
 numbered as (
     select op_id, row_number() over (
         order by not_before is not null, kind, nth, not_before, occurred_at, dest_key, op_id) as seq
-    from tailrace_keyed
+    from tailrace_versioned
     where bad_field is null and kind is not null and op_id not in (select op_id from refused)
 )
-select k.dest_key, k.user_id, k.kind, k.op, k.version, k.op_id, k.occurred_at, k.row_hash,
-    k.event_id, k.received_at, k.is_new, k.is_gone, k.nth, k.not_before, k.bytes, n.seq
-from tailrace_keyed as k
-inner join numbered as n on k.op_id = n.op_id
+select v.*, n.seq
+from tailrace_versioned as v
+left join numbered as n on v.op_id = n.op_id
 """
 
 
-_PAYLOADS = """
-create or replace temp view tailrace_payloads as
-select o.*, 1 as objects, r.payload
-from tailrace_ops as o
-inner join tailrace_rendered as r
-    on o.dest_key = r.dest_key and o.event_id is not distinct from r.event_id
-"""
+_TO_BE_SENT = (
+    "drop table tailrace_versioned",
+    """
+    create or replace temp view tailrace_ops as
+    select * from tailrace_keyed where seq is not null
+    """,
+    """
+    create or replace temp view tailrace_payloads as
+    select o.*, 1 as objects, r.payload
+    from tailrace_ops as o
+    inner join tailrace_rendered as r
+        on o.dest_key = r.dest_key and o.event_id is not distinct from r.event_id
+    """,
+)

@@ -9,6 +9,7 @@ from orchestration.desired.scope import Mode, Scope, known_columns
 from orchestration.merging import canonical_users
 from orchestration.sql.names import text
 from orchestration.sql.scalars import stale_format
+from orchestration.warehouse.schema import PLACED
 
 TOLD = "('enter', 'update')"
 SAID_IN = f"op in {TOLD} and unsure_until is null"
@@ -33,7 +34,7 @@ trimmed as (
     left join stays as d on s.stay = d.stay
 ),
 strays as (
-    select dest_key, rowid as place from tailrace.acked
+    select dest_key, rowid as place from tailrace.issued
     where sync = {scope.key}
         and dest_key in (select dest_key from trimmed where dest_key <> joined_key)
 ),
@@ -51,7 +52,7 @@ grouped as (
         case when place is null and dest_key is null then user_id end
 ),
 known as (
-    select *, rowid as place from tailrace.acked where rowid in (select place from placed)
+    select * from {PLACED} where place in (select place from placed)
 )
 select coalesce(g.dest_key, k.dest_key) as dest_key, coalesce(g.user_id, k.user_id) as user_id,
     greatest(g.entered_at, {_went_live(scope)}) as entered_at, g.user_id is not null as is_in,
@@ -79,9 +80,9 @@ def suspects(scope: Scope) -> str:
     return f"""
 with d as ({members(scope, open_stays(scope))}),
 told as (
-    select dest_key, rowid as place, {SAID_IN} as is_in,
+    select dest_key, place, {SAID_IN} as is_in,
         {told} or unsure_until is not null as is_told
-    from tailrace.acked where sync = {scope.key}
+    from {PLACED} where sync = {scope.key}
 )
 select d.stay, {key} as joined_key, k.place
 from {_allowed(scope)} as d

@@ -14,7 +14,7 @@ from orchestration.project import Project, Sync
 from orchestration.sql.names import ident, text
 from orchestration.suppression import suppressed
 from orchestration.warehouse import Warehouse
-from orchestration.warehouse.schema import state_value
+from orchestration.warehouse.schema import PLACED, state_value
 
 
 class Mode(StrEnum):
@@ -162,8 +162,8 @@ def known(scope: Scope, keys: str) -> str:
     Found first and read then: `acked` is wide, and its texts cost the most.
     """
     return f"""(
-    select * from tailrace.acked where rowid in (
-        select rowid from tailrace.acked
+    select * from {PLACED} where place in (
+        select rowid from tailrace.issued
         where sync = {scope.key} and dest_key in (select dest_key from {keys}))
 )"""
 

@@ -33,9 +33,10 @@ with w as (
 ),
 known as (
     select dest_key, user_id,
-        case when unsure_until is null and version_issued = version_acked and op = 'update'
-            and not {stale_format("row_hash")} then quick end as quick
-    from tailrace.acked where sync = {scope.key}
+        case when unsure_until is null and version_issued = version_acked
+            and issued_op = 'update' and not {stale_format("issued_row_hash")} then quick
+        end as quick
+    from tailrace.issued where sync = {scope.key}
 )
 select coalesce(w.tailrace_key, k.dest_key) as dest_key, coalesce(w.user_id, k.user_id) as user_id,
     w.user_id is null as is_gone, w.quick

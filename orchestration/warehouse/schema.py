@@ -42,7 +42,7 @@ create table if not exists tailrace.rejects (
     sync varchar, dest_key varchar, op_id varchar, plan_id varchar, seq bigint, class varchar,
     code varchar, field varchar, detail varchar, row_hash varchar, rejected_at timestamp,
     state varchar);
-create table if not exists tailrace.acked (
+create table if not exists tailrace.issued (
     sync varchar, dest_key varchar, user_id varchar, op varchar, version_issued bigint,
     version_acked bigint, op_id varchar, row_hash varchar, occurred_at timestamp,
     unsure_until timestamp, issued_op varchar, issued_op_id varchar, issued_row_hash varchar,
@@ -74,25 +74,51 @@ alter table tailrace.plans add column if not exists payloads_dropped_at timestam
 alter table tailrace.sync_runs add column if not exists reason varchar;
 create table if not exists tailrace.event_days (
     build_id varchar, day date, events bigint);
-alter table tailrace.acked add column if not exists quick ubigint;
-alter table tailrace.acked add column if not exists quiet_until timestamp;
+alter table tailrace.issued add column if not exists quick ubigint;
+alter table tailrace.issued add column if not exists quiet_until timestamp;
+alter table tailrace.issued add column if not exists issued_plan varchar;
+alter table tailrace.issued add column if not exists issued_seq bigint;
 create table if not exists tailrace.plan_fields (
     plan_id varchar, field varchar, "rows" bigint, empty bigint);
 """
 
-# A row that failed has a receipt of its own beside that of its request: of the highest attempt,
-# the narrowest receipt is the row's. Ranges are spelt out and joined by equality: a join by range
-# compares every op with every receipt of its plan, which was half of a delivery of a million rows.
-_OP_OUTCOMES = """
-create or replace view tailrace.op_outcomes as
-with told as (
+# What was acknowledged is nearly always what was issued last: then it is that a version was
+# acknowledged, and not one of four texts, which has to be written for each row delivered.
+_ACKED_COLUMNS = """
+    sync, dest_key, user_id, case when version_acked = version_issued then issued_op else op end
+        as op, version_issued, version_acked,
+    case when version_acked = version_issued then issued_op_id else op_id end as op_id,
+    case when version_acked = version_issued then issued_row_hash else row_hash end as row_hash,
+    case when version_acked = version_issued then issued_occurred_at else occurred_at end
+        as occurred_at,
+    unsure_until, issued_op, issued_op_id, issued_row_hash, issued_occurred_at, quick, quiet_until,
+    issued_plan, issued_seq
+"""
+_ACKED = f"create or replace view tailrace.acked as select {_ACKED_COLUMNS} from tailrace.issued"
+PLACED = f"(select rowid as place, {_ACKED_COLUMNS} from tailrace.issued)"
+"""What is `acked`, and where each row is, for the length of a statement."""
+
+
+def told(which: str = "true") -> str:
+    """Return the SELECT of what receipts say of each op: plan_id, seq, outcome, attempt.
+
+    A row that failed has a receipt of its own beside that of its request: of the highest attempt,
+    the narrowest receipt is the row's. Ranges are spelt out, to be joined by equality: a join by
+    range compares every op with every receipt of its plan.
+    """
+    return f"""
     select plan_id, seq, arg_max(outcome, (attempt, width)) as outcome, max(attempt) as attempt
     from (
         select plan_id, unnest(range(seq_from, seq_to + 1)) as seq, outcome, attempt,
             seq_from - seq_to as width
-        from tailrace.receipts)
+        from tailrace.receipts where {which})
     group by plan_id, seq
-)
+"""
+
+
+_OP_OUTCOMES = f"""
+create or replace view tailrace.op_outcomes as
+with told as ({told()})
 select o.plan_id, o.seq, o.dest_key, o.user_id, o.op_id, o.version, r.outcome, r.attempt
 from tailrace.plan_ops as o
 left join told as r on o.plan_id = r.plan_id and o.seq = r.seq
@@ -100,8 +126,8 @@ left join told as r on o.plan_id = r.plan_id and o.seq = r.seq
 
 
 _STATEMENTS = (_TABLES.strip() + _ADDED.strip()).rstrip(";").split(";")
-_VERSION = hashlib.sha256((_TABLES + _ADDED + _OP_OUTCOMES).encode()).hexdigest()[:16]
-_RELATIONS = _TABLES.count("create table") + _ADDED.count("create table") + 1
+_VERSION = hashlib.sha256((_TABLES + _ADDED + _ACKED + _OP_OUTCOMES).encode()).hexdigest()[:16]
+_RELATIONS = _TABLES.count("create table") + _ADDED.count("create table") + 2
 
 
 def create_tables(warehouse: Warehouse) -> None:
@@ -109,8 +135,10 @@ def create_tables(warehouse: Warehouse) -> None:
     if _is_current(warehouse):
         return
     warehouse.execute("create schema if not exists tailrace")
+    _take_over_acked(warehouse)
     for statement in _STATEMENTS:
         warehouse.execute(statement)
+    warehouse.execute(_ACKED)
     warehouse.execute(_OP_OUTCOMES)
     warehouse.execute(
         "insert into tailrace.destination_state values ('', 'workspace_id', ?) "
@@ -118,6 +146,25 @@ def create_tables(warehouse: Warehouse) -> None:
         [uuid4().hex],
     )
     set_state_value(warehouse, "", "schema", _VERSION)
+
+
+def _take_over_acked(warehouse: Warehouse) -> None:
+    """Make `issued` of the table `acked` that there was in its place."""
+    was_table = warehouse.rows(
+        "select 1 from information_schema.tables where table_schema = 'tailrace' "
+        "and table_name = 'acked' and table_type = 'BASE TABLE'"
+    )
+    if was_table:
+        with warehouse.transaction():
+            warehouse.execute(_ACKED_IS_ISSUED)
+            warehouse.execute("alter table tailrace.acked rename to issued")
+
+
+_ACKED_IS_ISSUED = """
+update tailrace.acked set issued_op = op, issued_op_id = op_id, issued_row_hash = row_hash,
+    issued_occurred_at = occurred_at
+where version_acked = version_issued
+"""
 
 
 def _is_current(warehouse: Warehouse) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from destinations.base import Outcome, Status
 from destinations.delivery.journal import Journal
+from orchestration import plan_store
 from orchestration.acks import copy, fold
 from orchestration.delivering import account_journal
 from orchestration.plan_store import supersede_open
@@ -24,8 +25,12 @@ from tailrace.acked order by dest_key
 OUTCOMES = "select seq, outcome, attempt from tailrace.op_outcomes order by seq"
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(params=[1, 3, plan_store.SLICE_ROWS])
+def world(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A plan of four is acknowledged as a whole, or by slices as one of millions is."""
+    monkeypatch.setattr(plan_store, "SLICE_ROWS", request.param)
     with make_world(tmp_path) as made:
         made.sync("traits", sends="traits", fields={"score": "score"})
         made.users({f"u{n}": {"score": float(n)} for n in range(1, 5)}, T0)
@@ -105,7 +110,7 @@ def test_the_latest_attempt_counts_and_of_it_the_narrowest_range(world: World) -
 def test_somebody_who_changed_hands_since_the_plan_is_acknowledged_whole(world: World) -> None:
     """What was delivered is not what stands in the row: the op's own values are taken."""
     with stored(world) as (journal, plan_id, warehouse):
-        warehouse.execute("update tailrace.acked set user_id = 'other' where version_issued = 1")
+        warehouse.execute("update tailrace.issued set user_id = 'other', issued_plan = 'later'")
         sent(journal, plan_id, 1, 4)
         fold(warehouse, journal)
         found = world.rows("select user_id, version_acked from tailrace.acked order by user_id")

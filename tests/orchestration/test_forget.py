@@ -199,7 +199,7 @@ def test_every_id_and_address_of_a_person_goes(
     monkeypatch.setattr(World, "engine", engine)
     with lived.connect() as warehouse:  # as if bob had been told under it since
         warehouse.execute(
-            "update tailrace.acked set user_id = 'bob' where dest_key = 'zoe@example.com'"
+            "update tailrace.issued set user_id = 'bob' where dest_key = 'zoe@example.com'"
         )
     dry = would_forget(lived.engine(), "zoe", by_email=False)
     assert (dry.users, dry.shared) == (2, 1)

@@ -150,7 +150,7 @@ def test_hashes_of_another_format_are_no_change(world: World) -> None:
     day(world, {"u": {}, "v": {}}, {"u", "v"})
     world.run_all()
     with world.connect() as warehouse:
-        warehouse.execute("update tailrace.acked set row_hash = md5(row_hash)")
+        warehouse.execute("update tailrace.issued set issued_row_hash = md5(issued_row_hash)")
     assert [run.calls for run in world.run_all()] == [0, 0]
     day(world, {"u": {"score": 5.0}, "v": {}}, {"u", "v"})
     assert [run.delivered for run in world.run_all()] == [1, 1], "and is compared again from there"

@@ -1,0 +1,70 @@
+"""A warehouse made before `acked` was a view goes on where it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestration.warehouse.schema import create_tables
+from tests.support.world import World
+
+KNOWN = """
+select dest_key, op, version_issued, version_acked, op_id, row_hash, occurred_at, issued_op_id
+from tailrace.acked order by dest_key
+"""
+BEFORE = (
+    "create table tailrace.was as select * exclude (issued_plan, issued_seq) from tailrace.acked",
+    "drop view tailrace.acked",
+    "drop table tailrace.issued",
+    "alter table tailrace.was rename to acked",
+    "delete from tailrace.destination_state where name = 'schema'",
+)
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    world.sync("traits", sends="traits", fields={"score": "score"})
+    for score in (1.0, 2.0):
+        world.users({"a": {"score": score}, "b": {"score": 0.0}}, world.step())
+        world.run("traits")
+    return world
+
+
+def put_back(world: World) -> None:
+    with world.connect() as warehouse:
+        for statement in BEFORE:
+            warehouse.execute(statement)
+        create_tables(warehouse)
+
+
+def test_what_was_known_is_known(world: World) -> None:
+    known = world.rows(KNOWN)
+    assert [(row[2], row[3]) for row in known] == [(2, 2), (1, 1)]
+    put_back(world)
+    assert world.rows(KNOWN) == known
+    assert world.run("traits").status == "nothing"
+    world.users({"a": {"score": 3.0}, "b": {"score": 0.0}}, world.step())
+    assert world.run("traits").delivered == 1
+
+
+def test_a_plan_of_before_is_acknowledged(world: World) -> None:
+    world.users({"a": {"score": 3.0}, "b": {"score": 0.0}}, world.step())
+    world.store("traits")
+    put_back(world)
+    assert [(row[2], row[3]) for row in world.rows(KNOWN)] == [(3, 2), (1, 1)]
+    assert world.run("traits").delivered == 1
+    (first, _) = world.rows(KNOWN)
+    assert first[2:4] == (3, 3)
+    assert first[4] == first[7], "what was acknowledged is what was issued"
+    assert world.run("traits").status == "nothing"
+
+
+def test_what_differs_from_what_was_issued_stays_so(world: World) -> None:
+    """Rows acknowledged by other values than they were issued with are those values."""
+    with world.connect() as warehouse:
+        for statement in BEFORE:
+            warehouse.execute(statement)
+        warehouse.execute("update tailrace.acked set issued_row_hash = 'x' where op_id is not null")
+    before = world.rows(KNOWN)
+    with world.connect() as warehouse:
+        create_tables(warehouse)
+    assert world.rows(KNOWN) == before
