@@ -13,8 +13,9 @@ from threading import Lock
 
 from destinations.base import Context, Destination, Endpoint, SyncShape
 from destinations.delivery.calling import Tally
-from destinations.delivery.journal import Journal, open_journal
+from destinations.delivery.journal import Journal
 from destinations.delivery.limiter import Limiter
+from destinations.delivery.opening import open_journal
 from destinations.delivery.policy import quiescence
 from destinations.delivery.ranges import pending
 from destinations.delivery.sender import Sender

@@ -9,40 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import NamedTuple
-from uuid import uuid4
 
 from destinations.base import Outcome
 from destinations.clock import Clock
 from destinations.delivery.ranges import Claim
-from destinations.errors import ConfigError, StorageError
-from destinations.private import private_file, private_folder
+from destinations.errors import StorageError
 
-SCHEMA_VERSION = "1"
-_SCHEMA = """
-create table if not exists meta (key text primary key, value text not null);
-create table if not exists claims (
-    claim_id integer primary key, plan_id text not null, seq_from integer not null,
-    seq_to integer not null, attempt integer not null, kind text not null, body_sha256 text,
-    claimed_at real not null, settled_at real, outcome text, http_status integer,
-    exported integer not null default 0, quiet_until real);
-create index if not exists claims_of_plan on claims (plan_id, seq_from);
-create table if not exists exceptions (
-    claim_id integer not null, plan_id text not null, seq integer not null, class text not null,
-    code text not null, field text not null, detail text not null, at real not null,
-    exported integer not null default 0, primary key (claim_id, seq));
-create table if not exists budget (name text primary key, tat real not null);
-create table if not exists throttle (
-    name text primary key, blocked_until real not null, factor real not null,
-    changed_at real not null);
-create table if not exists breaker (
-    name text primary key, open_until real not null, failures integer not null);
-"""
-
-BUSY_SECONDS = 30.0
-POLL_SECONDS = 0.05
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
@@ -76,12 +50,22 @@ class Failure(NamedTuple):
     at: float
 
 
+class _Settled(NamedTuple):
+    claim_id: int
+    outcome: str
+    http_status: int | None
+    at: float
+    quiet_until: float | None
+    exceptions: Mapping[int, Outcome]
+
+
 class Journal:
     """An open journal; see `open_journal`."""
 
     def __init__(self, con: sqlite3.Connection, clock: Clock) -> None:
         self._con = con
         self._clock = clock
+        self._settled: list[_Settled] = []
 
     @property
     def journal_id(self) -> str:
@@ -110,16 +94,22 @@ class Journal:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock, shared with the other processes of the host."""
-        with _told_if_unwritable():
+        """Hold the write lock, shared with the other processes of the host.
+
+        What was settled and is not written yet is part of it.
+        """
+        with told_if_unwritable():
             self._con.execute("begin immediate")
             try:
+                for settled in self._settled:
+                    _put(self._con, settled)
                 yield self._con
                 self._con.execute("commit")
             except BaseException:
                 if self._con.in_transaction:  # a full disk may have ended it
                     self._con.execute("rollback")
                 raise
+            self._settled.clear()
 
     def claim(self, plan_id: str, seq_from: int, seq_to: int, kind: str, sha256: str) -> int:
         """Record that these rows are about to be sent; returns the claim's id."""
@@ -145,33 +135,29 @@ class Journal:
         exceptions: Mapping[int, Outcome] | None = None,
         quiet_until: float | None = None,
     ) -> None:
-        """Record what became of a claim, in one commit.
+        """Record what became of a claim: in one commit, with the next claim or by `write`.
+
+        A commit waits for the disk, and the next claim makes one anyway. Until then a process
+        that dies knows nothing of the answer, as if it had died before it came.
 
         `quiet_until`: if it went without an answer before it got one, when no such attempt can
         be under way any more, in unix seconds.
         """
-        now = self._now()
-        with self.transaction() as con:
-            con.execute(
-                "update claims set outcome = ?, http_status = ?, settled_at = ?, quiet_until = ? "
-                "where claim_id = ?",
-                [outcome, http_status, now, quiet_until, claim_id],
+        self._settled.append(
+            _Settled(
+                claim_id, outcome, http_status, self._now(), quiet_until, dict(exceptions or {})
             )
-            (plan_id,) = con.execute(
-                "select plan_id from claims where claim_id = ?", [claim_id]
-            ).fetchone()
-            con.executemany(
-                "insert or replace into exceptions "
-                "(claim_id, plan_id, seq, class, code, field, detail, at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (claim_id, plan_id, seq, o.status.value, o.code, o.field, o.detail, now)
-                    for seq, o in (exceptions or {}).items()
-                ],
-            )
+        )
+
+    def write(self) -> None:
+        """Commit what was settled: to be called before waiting for anything, and at the end."""
+        if self._settled:
+            with self.transaction():
+                pass
 
     def claims(self, plan_id: str) -> list[Claim]:
         """Return every claim of a plan."""
+        self.write()
         found = self._con.execute(
             "select claim_id, seq_from, seq_to, attempt, kind, outcome, coalesce(body_sha256, '') "
             "from claims where plan_id = ?",
@@ -181,6 +167,7 @@ class Journal:
 
     def unexported(self) -> tuple[list[Receipt], list[Failure]]:
         """Return what the warehouse has not been told yet, as of one instant."""
+        self.write()
         self._con.execute("begin")
         try:
             receipts = self._con.execute(
@@ -215,75 +202,31 @@ class Journal:
         return self._clock.now().timestamp()
 
 
-def open_journal(
-    path: Path,
-    *,
-    warehouse_id: str,
-    known_id: str | None,
-    clock: Clock,
-    known_epoch: int = 0,
-    new: bool = False,
-    replaces: str | None = None,
-    attempts: int = 0,
-) -> Journal:
-    """Open the journal of a destination, making it on first use.
-
-    Args:
-        path: the file; its directory is made with mode 0700, the file with 0600.
-        warehouse_id: the warehouse whose plans it may hold.
-        known_id: the journal's id as the warehouse remembers it, None before first use.
-        clock: gives the time of claims.
-        known_epoch: the last epoch of that journal which the warehouse was told.
-        new: move whatever is there aside and begin a new journal.
-        replaces: the id of a warehouse whose place this one took on purpose; its journal is put
-            aside, since the plans in it are gone.
-        attempts: the highest attempt the warehouse has a receipt of; a journal that begins now
-            counts on from there, so that its receipts are the later ones.
-
-    Raises:
-        StorageError: the disk is full.
-        ConfigError: the journal is lost, belongs to another warehouse, or is an older copy of
-            the one that was used last; says what to do.
-    """
-    private_folder(path.parent, take_back=True)
-    new = new or (replaces is not None and path.exists() and _owner(path) == replaces)
-    if new and path.exists():
-        _move_aside(path, f"{clock.now():%Y%m%dT%H%M%S}")
-    if not path.exists() and known_id is not None and not new:
-        raise ConfigError(
-            f"the journal {path.name} is gone: it says what was sent and not yet recorded. "
-            "Restore it, or begin a new one with --new-journal (rows in flight are sent again: "
-            "duplicates are possible, loss is not)",
-            file=path.name,
-        )
-    private_file(path)  # SQLite gives its -wal and -shm the same mode
-    con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-    journal = Journal(con, clock)
-    try:
-        with _told_if_unwritable():
-            _write_ahead(con, clock)
-            _set_up(con, warehouse_id, clock.now().timestamp(), attempts)
-        _check_owner(journal, path, warehouse_id, None if new else known_id)
-        if not new:
-            _check_epoch(journal, path, known_epoch)
-    except (sqlite3.OperationalError, StorageError):  # nothing is wrong with the file
-        journal.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        journal.close()
-        raise ConfigError(
-            f"the journal {path.name} cannot be read ({error}). Restore it, or begin a new one "
-            "with --new-journal (the old file is kept aside; rows in flight are sent again)",
-            file=path.name,
-        ) from None
-    except ConfigError:
-        journal.close()
-        raise
-    return journal
+def _put(con: sqlite3.Connection, settled: _Settled) -> None:
+    con.execute(
+        "update claims set outcome = ?, http_status = ?, settled_at = ?, quiet_until = ? "
+        "where claim_id = ?",
+        [
+            settled.outcome,
+            settled.http_status,
+            settled.at,
+            settled.quiet_until,
+            settled.claim_id,
+        ],
+    )
+    con.executemany(
+        "insert or replace into exceptions "
+        "(claim_id, plan_id, seq, class, code, field, detail, at) "
+        "select claim_id, plan_id, ?, ?, ?, ?, ?, ? from claims where claim_id = ?",
+        [
+            (seq, o.status.value, o.code, o.field, o.detail, settled.at, settled.claim_id)
+            for seq, o in settled.exceptions.items()
+        ],
+    )
 
 
 @contextmanager
-def _told_if_unwritable() -> Iterator[None]:
+def told_if_unwritable() -> Iterator[None]:
     """Say what to do about a full disk.
 
     Raises:
@@ -299,88 +242,3 @@ def _told_if_unwritable() -> Iterator[None]:
             "TAILRACE_STATE_DIR, then run again. Nothing is sent that is not recorded first; a "
             "request whose answer could not be recorded is sent again as it was"
         ) from None
-
-
-def _write_ahead(con: sqlite3.Connection, clock: Clock) -> None:
-    """Switch to the write-ahead log, which SQLite refuses at once while another process does so."""
-    give_up = clock.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            con.execute("pragma journal_mode = wal")
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or clock.monotonic() > give_up:
-                raise
-            clock.sleep(POLL_SECONDS)
-        else:
-            return
-
-
-def _set_up(con: sqlite3.Connection, warehouse_id: str, now: float, attempts: int) -> None:
-    con.execute("pragma synchronous = full")
-    con.execute("pragma secure_delete = on")
-    con.executescript(_SCHEMA)
-    if not any(column[1] == "quiet_until" for column in con.execute("pragma table_info(claims)")):
-        con.execute("alter table claims add column quiet_until real")
-    con.executemany(
-        "insert or ignore into meta values (?, ?)",
-        [
-            ("schema_version", SCHEMA_VERSION),
-            ("journal_id", uuid4().hex),
-            ("warehouse_id", warehouse_id),
-            ("created_at", str(now)),
-            ("attempts", str(attempts)),
-            ("epoch", "0"),
-        ],
-    )
-
-
-def _owner(path: Path) -> str | None:
-    """Return the warehouse that a journal belongs to, None if it cannot be read."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as con:
-            found = con.execute("select value from meta where key = 'warehouse_id'").fetchone()
-    except sqlite3.DatabaseError:
-        return None
-    return found[0] if found else None
-
-
-def _check_owner(journal: Journal, path: Path, warehouse_id: str, known_id: str | None) -> None:
-    version = journal._meta("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ConfigError(
-            f"the journal {path.name} was written by another version of tailrace "
-            f"(format {version}, this one reads {SCHEMA_VERSION}). Use that version, or begin a "
-            "new journal with --new-journal (the old file is kept aside)",
-            file=path.name,
-        )
-    foreign = journal._meta("warehouse_id") != warehouse_id
-    replaced = known_id is not None and journal.journal_id != known_id
-    if foreign or replaced:
-        why = "belongs to another warehouse" if foreign else "is not the one this warehouse used"
-        raise ConfigError(
-            f"the journal {path.name} {why}. Point TAILRACE_STATE_DIR at the right "
-            "directory, or begin a new journal with --new-journal (the old file is kept aside)",
-            file=path.name,
-        )
-
-
-def _check_epoch(journal: Journal, path: Path, known_epoch: int) -> None:
-    """Refuse a backup: what was sent after it was made would count as never sent."""
-    if journal.epoch < known_epoch:
-        raise ConfigError(
-            f"the journal {path.name} is an older copy of the one this warehouse used last: it "
-            "does not know what was sent since. Put the newer one back, or begin a new one with "
-            "--new-journal (the old file is kept aside; rows in flight are sent again: "
-            "duplicates are possible, loss is not)",
-            file=path.name,
-        )
-
-
-def _move_aside(path: Path, stamp: str) -> None:
-    taken = 1
-    while path.with_name(f"{path.stem}.{stamp}{path.suffix}").exists():
-        stamp, taken = f"{stamp.split('-')[0]}-{taken + 1}", taken + 1
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(path.with_name(f"{path.stem}.{stamp}{path.suffix}{suffix}"))

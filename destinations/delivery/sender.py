@@ -11,6 +11,7 @@ from random import Random
 from destinations.base import (
     UNREADABLE,
     Context,
+    Dedup,
     Destination,
     Endpoint,
     FollowUp,
@@ -27,7 +28,7 @@ from destinations.delivery.batcher import batches, latest_wait
 from destinations.delivery.calling import Caller, Claimed, Tally
 from destinations.delivery.doubts import Doubts
 from destinations.delivery.journal import Journal
-from destinations.delivery.limiter import Limiter
+from destinations.delivery.limiter import Limiter, paced
 from destinations.delivery.ranges import Span, pending
 from destinations.delivery.redact import redacted
 from destinations.delivery.steps import Ending, Halt, Incomplete, Pause, Steps, Stopped, run
@@ -98,16 +99,20 @@ class Sender:
                 wire=self.wire,
                 clock=self.clock,
                 halt=halt,
+                idle=self.journal.write,
             )
         except Stopped:
             doubts.drop()
+            self.journal.write()
             raise
         except Incomplete:
             tally.rows += doubts.confirm()
+            self.journal.write()
             raise
         finally:
             self.ending.sending = False
         tally.rows += doubts.confirm()
+        self.journal.write()
 
     def _tasks(self, work: _Work, last_seq: int, read: Read) -> Iterator[tuple[Kind, Steps[None]]]:
         for span in pending(last_seq, self.journal.claims(work.plan_id)):
@@ -194,6 +199,8 @@ class Sender:
             self.journal.settle(claimed.claim, "delivered", status, exceptions, claimed.quiet_until)
             took_one = len(exceptions) < len(rows)
             work.tally.rows += len(rows) + (work.doubts.taken(path) if took_one else 0)
+        if not _shares_commits(claimed.endpoint):
+            self.journal.write()
         work.tally.warn(outcomes.warnings)
         self.after_request(work.tally)
 
@@ -250,6 +257,15 @@ class _Work:
     caller: Caller
     doubts: Doubts
     tally: Tally
+
+
+def _shares_commits(endpoint: Endpoint) -> bool:
+    """Return whether an answer may be written together with the next claim.
+
+    Should the process die in between, the request is repeated. Where requests are seldom there is
+    time to write at once, and where a repeat is a second event it is not worth it.
+    """
+    return endpoint.dedup is not Dedup.NONE and paced(endpoint.windows).permits > 1
 
 
 def between(rows: Sequence[Row], named: Container[int]) -> list[Sequence[Row]]:

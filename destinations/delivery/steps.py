@@ -77,6 +77,7 @@ class _Turns:
     wire: Wire
     clock: Clock
     halt: Halt
+    idle: Callable[[], None]
     out: dict[int, Steps[None]] = field(default_factory=dict)
     asleep: list[tuple[float, int, Steps[None]]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
@@ -105,6 +106,8 @@ class _Turns:
     def turn(self) -> None:
         """Wait for what comes first, an answer or the end of a pause, and resume its task."""
         wait = self._wait()
+        if wait != 0.0:
+            self.idle()
         if self.out and wait != 0.0:
             done = self.wire.finished(wait)
             if done:
@@ -128,16 +131,18 @@ def run(
     wire: Wire,
     clock: Clock,
     halt: Halt,
+    idle: Callable[[], None] = lambda: None,
 ) -> None:
     """Run tasks in order, of one kind at most so many at a time.
 
     Once there is a halt, or `tasks` fails, no further task begins; those under way are finished.
+    `idle` is called before waiting for an answer or for time to pass, and at the end.
 
     Raises:
         Incomplete: a task said so, or somebody asked to end before all tasks had begun.
         Stopped: a task said so.
     """
-    turns = _Turns(wire, clock, halt)
+    turns = _Turns(wire, clock, halt, idle)
     failed: Exception | None = None
     kind, waiting, more = None, None, True
     while True:
@@ -154,6 +159,7 @@ def run(
             turns.turn()
         else:
             break
+    idle()
     if ended := failed or halt.error:
         raise ended
     if more:

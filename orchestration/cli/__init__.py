@@ -24,6 +24,7 @@ from orchestration.cli.look import history, preview, rejects, status
 from orchestration.cli.operate import approve, retry, validate
 from orchestration.cli.profile import profile
 from orchestration.cli.sandbox import sandbox
+from orchestration.memory import keep_to_few_heaps
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,6 +48,7 @@ def main() -> None:
     """Run the command line; every expected error is a few lines and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_to_ourselves()
+    keep_to_few_heaps()
     try:
         code = cli.main(standalone_mode=False)
     except TailraceError as error:

@@ -21,6 +21,7 @@ from destinations.private import keep_to_ourselves
 from destinations.scrub import one_line, scrubbed
 from orchestration.dbt import DbtPaths
 from orchestration.engine import Engine
+from orchestration.memory import keep_to_few_heaps
 from orchestration.progress import LogLines
 from orchestration.setup import open_engine
 from orchestration.sql.refusals import without_values
@@ -44,6 +45,7 @@ def project_paths() -> DbtPaths:
 def engine() -> Engine:
     """Open the engine as the command line does; every step opens its own."""
     keep_to_ourselves()
+    keep_to_few_heaps()
     paths, clock = project_paths(), SystemClock()
     connect = connector(paths, os.environ, clock=clock)
     opened = open_engine(paths, connect, os.environ, clock=clock)

@@ -9,16 +9,20 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import requests  # noqa: TID251 - what somebody else would write
 
 from destinations.base import Window
+from orchestration import delivering
 from orchestration.delivering import run_sync
+from orchestration.memory import keep_to_few_heaps
 from orchestration.plan_store import store_plan
 from orchestration.sync_plans import propose, scope_of
 from tests.bench import parts
@@ -64,11 +68,26 @@ def _deliver(
     windows = (Window(float(requests), float(seconds)),) if requests else OPEN
     engine = make_engine(folder, url, windows)
     begun = CLOCK.monotonic()
-    with parts.timed() as spent:
+    peaks: list[float] = []
+    with parts.timed() as spent, before_next_plan(lambda: peaks.append(peak_mb())):
         run = run_sync(engine, sync_of(engine, sync))
     whole = CLOCK.monotonic() - begun
     assert run.status == "done", asdict(run)
-    return {"seconds": whole, "rows": run.delivered, "calls": run.calls, "parts": spent}
+    told = {"seconds": whole, "rows": run.delivered, "calls": run.calls, "parts": spent}
+    return {**told, "peak_mb": peaks[0], "with_next_plan_mb": peak_mb()}
+
+
+@contextmanager
+def before_next_plan(tell: Callable[[], object]) -> Iterator[None]:
+    """Tell when a plan is delivered: a run that went on with one plans once more after it."""
+    plan_next = delivering._next
+
+    def planned(*args: Any) -> Any:
+        tell()
+        return plan_next(*args)
+
+    with patch.object(delivering, "_next", planned):
+        yield
 
 
 def _loop(folder: Path, url: str) -> dict[str, Any]:
@@ -105,9 +124,10 @@ def peak_mb() -> float:
 
 
 def main() -> None:
+    keep_to_few_heaps()  # as the command line does
     what, folder, url, *values = sys.argv[1:]
     told = JOBS[what](Path(folder), url, **dict(value.split("=", 1) for value in values))
-    told["peak_mb"] = peak_mb()
+    told.setdefault("peak_mb", peak_mb())
     print(json.dumps(told))
 
 

@@ -64,7 +64,9 @@ def _single(told: list[dict[str, Any]]) -> Iterator[str]:
 
 def _memory(told: dict[str, Any]) -> Iterator[str]:
     yield "\npeak memory of a delivery (budget: flat within 10% from 1 M on, 500 MB)"
-    yield from (_rate(f"{int(rows):,} ops", int(rows), one) for rows, one in told.items())
+    for rows, one in told.items():
+        after = f"   {one['with_next_plan_mb']:,.0f} MB with the plan made after it"
+        yield _rate(f"{int(rows):,} ops", int(rows), one) + after
 
 
 LINES: dict[str, Callable[[Any], Iterator[str]]] = {

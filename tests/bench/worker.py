@@ -12,8 +12,9 @@ from pathlib import Path
 
 from destinations.base import Dedup, Endpoint, Locates, Window
 from destinations.clock import SystemClock
-from destinations.delivery.journal import Journal, open_journal
+from destinations.delivery.journal import Journal
 from destinations.delivery.limiter import Limiter
+from destinations.delivery.opening import open_journal
 
 CLOCK = SystemClock()
 REQUEST = b"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"

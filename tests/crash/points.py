@@ -13,6 +13,7 @@ from typing import Any
 
 DELIVERING = "orchestration.delivering"
 JOURNAL = "destinations.delivery.journal"
+OPENING = "destinations.delivery.opening"
 TRANSACTION = "orchestration.warehouse.duckdb:DuckDBWarehouse.transaction"
 COMMIT = f"{JOURNAL}:Journal.transaction"
 
@@ -35,7 +36,7 @@ class Point:
 
 POINTS = {
     "journal opened": Point(f"{DELIVERING}:open_journal", "after"),
-    "journal made, not known": Point(f"{JOURNAL}:_set_up", "after"),
+    "journal made, not known": Point(f"{OPENING}:_set_up", "after"),
     "warehouse statement": Point("orchestration.warehouse.duckdb:DuckDBWarehouse.execute"),
     "plan not committed": Point(TRANSACTION, "uncommitted", f"{DELIVERING}:store_plan"),
     "plan committed": Point(TRANSACTION, "committed", f"{DELIVERING}:store_plan"),
@@ -58,8 +59,9 @@ POINTS = {
     "answered, not read": Point("http.client:HTTPConnection.getresponse", "after"),
     "answer read": Point("destinations.delivery.transport:HttpTransport.send", "after"),
     "before settling": Point(f"{JOURNAL}:Journal.settle"),
-    "settled, not committed": Point(COMMIT, "uncommitted", f"{JOURNAL}:Journal.settle"),
-    "settled": Point(f"{JOURNAL}:Journal.settle", "after"),
+    "settled, not written": Point(f"{JOURNAL}:Journal.settle", "after"),
+    "settled, not committed": Point(COMMIT, "uncommitted", f"{JOURNAL}:Journal.write"),
+    "settled": Point(f"{JOURNAL}:Journal.write", "after"),
     "waiting": Point("tests.support.clocks:SharedClock.sleep"),
     "before the fold": Point(f"{DELIVERING}:fold"),
     "fold not committed": Point(TRANSACTION, "uncommitted", f"{DELIVERING}:fold"),

@@ -28,7 +28,7 @@ MUTANTS = (
     ),
     Mutant(
         "a commit reaches the disk",
-        f"{DELIVERY}/journal.py",
+        f"{DELIVERY}/opening.py",
         '"pragma synchronous = full"',
         '"pragma synchronous = normal"',
         f"{TESTS}/test_journal.py::test_commits_are_durable_and_deletes_leave_no_trace",
@@ -207,7 +207,7 @@ MUTANTS = (
     ),
     Mutant(
         "a journal of another warehouse is refused",
-        f"{DELIVERY}/journal.py",
+        f"{DELIVERY}/opening.py",
         "    if foreign or replaced:\n",
         "    if replaced:\n",
         f"{TESTS}/test_journal.py",
@@ -218,5 +218,26 @@ MUTANTS = (
         "lambda kind: 1 if self.ordered else",
         "lambda kind: 3 if self.ordered else",
         f"{TESTS}/test_in_flight.py::test_an_ordered_plan_has_one_request_in_flight",
+    ),
+    Mutant(
+        "what was answered is written before waiting",
+        f"{DELIVERY}/sender.py",
+        "                idle=self.journal.write,\n",
+        "",
+        f"{TESTS}/test_in_flight.py::test_no_answer_waits_to_be_written_while_another_is_out",
+    ),
+    Mutant(
+        "a slice of a plan is acknowledged by its place in that plan alone",
+        "orchestration/acks.py",
+        "where k.issued_plan = $plan and k.issued_seq between",
+        "where k.issued_seq between",
+        "tests/orchestration/test_folds.py",
+    ),
+    Mutant(
+        "an answer is written at once where a repeat is a second event",
+        f"{DELIVERY}/sender.py",
+        "endpoint.dedup is not Dedup.NONE and ",
+        "",
+        f"{TESTS}/test_in_flight.py::test_an_answer_shares_a_commit_where_that_is_worth_it",
     ),
 )

@@ -11,8 +11,9 @@ from random import Random
 
 from destinations.base import Context, Destination, Kind, Row, SyncShape, Window
 from destinations.delivery.calling import Tally
-from destinations.delivery.journal import Journal, open_journal
+from destinations.delivery.journal import Journal
 from destinations.delivery.limiter import Limiter
+from destinations.delivery.opening import open_journal
 from destinations.delivery.ranges import pending
 from destinations.delivery.sender import Sender
 from destinations.delivery.steps import Ending, Incomplete, Stopped
@@ -121,6 +122,7 @@ class Life:
     def _die(self) -> None:
         """What was claimed and not settled may go once more, for each time."""
         self.kills += 1
+        self.journal._settled.clear()  # it was in the memory of the process
         latest = {
             (claim.seq_from, claim.seq_to): claim
             for claim in sorted(self.journal.claims(self.plan_id), key=lambda claim: claim.attempt)

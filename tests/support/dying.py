@@ -33,7 +33,7 @@ class MortalJournal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.journal, name)
-        if name not in ("claim", "settle"):
+        if name not in ("claim", "settle", "write"):
             return found
 
         def commit(*values: Any, **named: Any) -> Any:

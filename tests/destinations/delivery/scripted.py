@@ -31,8 +31,9 @@ from destinations.base import (
     Window,
 )
 from destinations.delivery.calling import Tally
-from destinations.delivery.journal import Journal, open_journal
+from destinations.delivery.journal import Journal
 from destinations.delivery.limiter import Limiter
+from destinations.delivery.opening import open_journal
 from destinations.delivery.sender import Sender
 from destinations.delivery.steps import Ending
 from destinations.delivery.transport import Failed, Transport

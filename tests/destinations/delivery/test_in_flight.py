@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
-from destinations.base import Kind, Request, Response, Window
+from destinations.base import Dedup, Kind, Request, Response, Window
+from destinations.delivery.journal import Journal
 from destinations.delivery.steps import Incomplete, Stopped
-from destinations.delivery.transport import Failed
-from destinations.delivery.wire import OneByOne, SideBySide
+from destinations.delivery.transport import Failed, Transport
+from destinations.delivery.wire import OneByOne, SideBySide, Wire
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import OK, Delivery, endpoint, make_rows, script, seqs
 from tests.destinations.delivery.virtual import VirtualWire
@@ -255,3 +257,60 @@ def test_what_is_repeated_with_other_bytes_is_told(tmp_path: Path, clock: FakeCl
         other.run(lambda request: LOST)
     other.rows[3] = other.rows[3]._replace(payload=json.dumps("other").encode())
     assert other.run(script()).warnings == {"repeated_with_other_bytes": 1}
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_no_answer_waits_to_be_written_while_another_is_out(
+    deliver: Callable[..., Delivery], *, ordered: bool
+) -> None:
+    """A process that dies while it waits has written all it knows."""
+    delivery = deliver(200)
+    delivery.ordered = ordered
+    journals: list[Journal] = []
+    delivery.wrap = lambda journal: journals.append(journal) or journal  # type: ignore[func-returns-value]
+    make_wire, waits = delivery.make_wire, []
+
+    def make(real: Transport) -> Wire:
+        wire = make_wire(real)
+        finished = wire.finished
+
+        def look(seconds: float | None) -> object:
+            waits.append(len(journals[-1]._settled))
+            return finished(seconds)
+
+        wire.finished = look  # type: ignore[method-assign, assignment]
+        return wire
+
+    delivery.make_wire = make
+    delivery.run(script())
+    assert len(waits) >= 20
+    assert set(waits) == {0}
+
+
+@pytest.mark.parametrize(
+    ("requests", "dedup", "shared"),
+    [(500, Dedup.UPSERT, True), (10, Dedup.UPSERT, False), (500, Dedup.NONE, False)],
+)
+def test_an_answer_shares_a_commit_where_that_is_worth_it(
+    deliver: Callable[..., Delivery], requests: int, dedup: Dedup, *, shared: bool
+) -> None:
+    delivery = deliver(100, 0.001)
+    limits = (Window(requests, 1.0),)
+    delivery.endpoints = {Kind.TRACK: endpoint(windows=limits, dedup=dedup)}
+    delivery.ordered = True
+    pending: list[int] = []
+
+    def watched(journal: Journal) -> Journal:
+        claim = journal.claim
+
+        def look(*values: Any) -> int:
+            pending.append(len(journal._settled))
+            return claim(*values)
+
+        journal.claim = look  # type: ignore[method-assign]
+        return journal
+
+    delivery.wrap = watched
+    delivery.run(script())
+    assert len(pending) == 10
+    assert set(pending[1:]) == {int(shared)}

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from destinations.base import Outcome, Status
-from destinations.delivery.journal import Journal, open_journal
+from destinations.delivery.journal import Journal
+from destinations.delivery.opening import open_journal
 from destinations.delivery.ranges import Claim
 from destinations.errors import ConfigError
 from tests.conftest import FakeClock
@@ -105,6 +106,7 @@ def test_what_is_unexported_is_of_one_instant(
         if "from exceptions" in statement:  # between the two questions
             claim = other.claim("p1", 1, 1, "track", SHA)
             other.settle(claim, "delivered", 200, {1: REJECTED})
+            other.write()
 
     journal._con.set_trace_callback(settle_meanwhile)
     receipts, failures = journal.unexported()
@@ -113,6 +115,36 @@ def test_what_is_unexported_is_of_one_instant(
     assert {failure.claim_id for failure in failures} <= known
     assert len(journal.unexported()[0]) == 1
     other.close()
+
+
+def test_what_is_settled_is_written_with_the_next_claim(
+    journal: Journal, path: Path, clock: FakeClock
+) -> None:
+    """In one commit: who reads the file sees both or neither."""
+    first = journal.claim("p1", 1, 1, "track", SHA)
+    journal.settle(first, "delivered", 200, {1: REJECTED})
+    with closing(opening(path, clock)) as other:
+        assert [claim.outcome for claim in other.claims("p1")] == [None]
+        journal.claim("p1", 2, 2, "track", SHA)
+        assert [claim.outcome for claim in other.claims("p1")] == ["delivered", None]
+        assert len(other.unexported()[1]) == 1
+
+
+@pytest.mark.parametrize("ask", ["write", "claims", "unexported"])
+def test_what_is_settled_is_written_when_it_is_asked_for(
+    journal: Journal, path: Path, clock: FakeClock, ask: str
+) -> None:
+    journal.settle(journal.claim("p1", 1, 1, "track", SHA), "delivered", 200)
+    getattr(journal, ask)(*["p1"] * (ask == "claims"))
+    with closing(opening(path, clock)) as other:
+        assert [claim.outcome for claim in other.claims("p1")] == ["delivered"]
+
+
+def test_what_is_settled_outlives_a_transaction_that_fails(journal: Journal) -> None:
+    journal.settle(journal.claim("p1", 1, 1, "track", SHA), "delivered", 200)
+    with pytest.raises(sqlite3.IntegrityError), journal.transaction() as con:
+        con.executemany("insert into budget values (?, 1.0)", [("/bulk",), ("/bulk",)])
+    assert [claim.outcome for claim in journal.claims("p1")] == ["delivered"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(journal: Journal) -> None:
@@ -142,7 +174,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from destinations.clock import SystemClock
-from destinations.delivery.journal import open_journal
+from destinations.delivery.opening import open_journal
 journal = open_journal(Path(sys.argv[1]), warehouse_id="w1", known_id=None, clock=SystemClock())
 print(journal.claim("p1", 1, 10, "track", "0" * 64), flush=True)
 with journal.transaction() as con:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from destinations.base import Dedup, Endpoint, Locates, Window
-from destinations.delivery.journal import open_journal
 from destinations.delivery.limiter import (
     JITTER_SECONDS,
     LEAST,
@@ -21,6 +20,7 @@ from destinations.delivery.limiter import (
     Limiter,
     paced,
 )
+from destinations.delivery.opening import open_journal
 from tests.conftest import FakeClock
 
 EPSILON = 1e-4  # of instants kept as seconds since 1970 in a double

@@ -146,7 +146,7 @@ def test_a_crash_at_each_point_in_turn(tmp_path: Path, names: bool) -> None:
 
 def test_a_crash_after_the_last_settle_sends_nothing(tmp_path: Path) -> None:
     delivery = Delivery(make_rows(5), tmp_path / "scripted.sqlite", FakeClock())
-    fuse = Fuse(4)  # claim: 2 points, settle: 2 points
+    fuse = Fuse(8)  # two points each: claim, write (nothing), settle, write
     delivery.wrap = lambda journal: MortalJournal(journal, fuse)
     with pytest.raises(Crash):
         delivery.run(lambda request: OK)
