@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from destinations.base import Endpoint, Row, joined
 from destinations.delivery.batcher import batches, latest_wait
-from orchestration.columns import Columns, runs
+from orchestration.columns import Columns, known_of_all, runs
 from tests.destinations.delivery.test_batcher import endpoints, make_rows, shapes
 
 FIELDS = pa.schema(
@@ -36,10 +36,11 @@ some_rows = st.lists(
 )
 
 
-def columns(rows: Sequence[Row]) -> Columns:
+def columns(rows: Sequence[Row], payload: pa.DataType = FIELDS.field("payload").type) -> Columns:
     values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
-    arrays = [pa.array(list(v), kind) for v, kind in zip(values, FIELDS.types, strict=True)]
-    return Columns(pa.record_batch(arrays, schema=FIELDS))
+    schema = FIELDS.set(5, pa.field("payload", payload))
+    arrays = [pa.array(list(v), kind) for v, kind in zip(values, schema.types, strict=True)]
+    return Columns(pa.record_batch(arrays, schema=schema))
 
 
 @given(some_rows)
@@ -55,20 +56,26 @@ def test_a_slice_is_the_same_rows(rows: list[Row], start: int, stop: int, step: 
     assert list(columns(rows)[start:stop:step]) == rows[start:stop:step]
 
 
-@given(some_rows, st.integers(0, 20))
-def test_what_is_asked_of_all_of_them_is_the_same(rows: list[Row], start: int) -> None:
-    part, together = rows[start:], columns(rows)[start:]
+@given(some_rows, st.integers(0, 20), st.sampled_from([pa.binary(), pa.large_binary()]))
+def test_what_is_asked_of_all_of_them_is_the_same(
+    rows: list[Row], start: int, payload: pa.DataType
+) -> None:
+    part, together = rows[start:], columns(rows, payload)[start:]
+    assert together.payload_bytes() == sum(len(row.payload) for row in part)
     assert joined(together, b", ") == joined(part, b", ")
     assert latest_wait(together) == latest_wait(part)
 
 
-@given(shapes, endpoints, st.lists(st.integers(0, 12), max_size=12), st.booleans())
+@given(shapes, endpoints, st.lists(st.integers(0, 12), max_size=12), st.sets(st.integers(0, 1)))
 def test_requests_are_the_same(
-    shapes: list[tuple[int, int, int]], endpoint: Endpoint, sizes: list[int], waits: bool
+    shapes: list[tuple[int, int, int]], endpoint: Endpoint, sizes: list[int], how: set[int]
 ) -> None:
+    waits, looked = 0 in how, 1 in how
     rows = [row if waits else row._replace(not_before=0) for row in make_rows(shapes)]
     bounds = [0, *accumulate(sizes), len(rows)]
     chunks = [columns(rows[first:last]) for first, last in pairwise(bounds)]
+    if looked:
+        chunks = [known_of_all(chunk) for chunk in chunks]
     made = [list(batch) for batch in batches(chunks, endpoint)]
     assert made == [list(batch) for batch in batches([rows], endpoint)]
 
