@@ -14,6 +14,7 @@ from destinations.delivery.batcher import batches, latest_wait
 from orchestration.columns import Columns, known_of_all, runs
 from tests.destinations.delivery.test_batcher import endpoints, make_rows, shapes
 
+BINARY = pa.binary()
 FIELDS = pa.schema(
     [
         ("seq", pa.int64()),
@@ -21,7 +22,7 @@ FIELDS = pa.schema(
         ("op_id", pa.string()),
         ("occurred_at", pa.int64()),
         ("objects", pa.int32()),
-        ("payload", pa.binary()),
+        ("payload", BINARY),
         ("not_before", pa.int64()),
     ]
 )
@@ -36,7 +37,7 @@ some_rows = st.lists(
 )
 
 
-def columns(rows: Sequence[Row], payload: pa.DataType = FIELDS.field("payload").type) -> Columns:
+def columns(rows: Sequence[Row], payload: pa.DataType = BINARY) -> Columns:
     values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
     schema = FIELDS.set(5, pa.field("payload", payload))
     arrays = [pa.array(list(v), kind) for v, kind in zip(values, schema.types, strict=True)]
