@@ -50,6 +50,7 @@ BOX = re.compile(r"[\s│┃|]+")
 # Who a row is about, and what is sent of them, has to be known to send it: by design.
 HOLDS_IDS = {
     "acked": ("dest_key", "user_id"),
+    "issued": ("dest_key", "user_id"),
     "deltas": ("user_id",),
     "membership_intervals": ("user_id",),
     "op_outcomes": ("dest_key", "user_id"),

@@ -6,6 +6,7 @@ test's: waiting moves the clock.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import shutil
@@ -13,9 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -40,7 +44,8 @@ from orchestration.sync_plans import plan_sync, propose, scope_of
 from orchestration.sync_runs import SyncRun
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
-from orchestration.warehouse.schema import create_tables
+from orchestration.warehouse.schema import create_tables, set_state_value
+from tests.support.serving import left_behind, wait_for_leavers
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 KEY = "test-key"
@@ -309,19 +314,20 @@ def make_world(folder: Path, **settings: Any) -> Iterator[World]:
     clock = TestClock()
     chosen = {"limits": False, "track_creates_users": True, **settings}
     options = SandboxSettings(state=folder / "sandbox.sqlite", api_key=Secret(KEY), **chosen)
-    with running(options, clock) as url, world_at(folder, clock, url) as world:
+    with left_behind(running(options, clock)) as url, world_at(folder, clock, url) as world:
         yield world
 
 
 @contextmanager
 def world_again(world: World, folder: Path) -> Iterator[World]:
     """Open a copy, in another folder, of a world that is closed."""
+    wait_for_leavers()
     shutil.copytree(world.folder, folder, dirs_exist_ok=True)
     clock = TestClock(world.clock.instant)
     options = SandboxSettings(
         state=folder / "sandbox.sqlite", api_key=Secret(KEY), limits=False, track_creates_users=True
     )
-    with running(options, clock) as url:
+    with left_behind(running(options, clock)) as url:
         made = replace(
             world,
             folder=folder,
@@ -338,10 +344,22 @@ def world_again(world: World, folder: Path) -> Iterator[World]:
 def world_at(folder: Path, clock: TestClock, url: str) -> Iterator[World]:
     """Open a world whose endpoint is somewhere else."""
     world = World(folder, clock, url)
+    shutil.copy(_prepared(), folder / "w.duckdb")
     # Kept open, so that opening the file again in this process costs next to nothing.
-    with world.connect(), world.connect() as warehouse:
-        prepare(warehouse)
+    with world.connect() as warehouse:
+        set_state_value(warehouse, "", "workspace_id", uuid4().hex)
         yield world
+
+
+@cache
+def _prepared() -> Path:
+    """Return an empty warehouse to copy: to make all of its tables takes ten times as long."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "w.duckdb"
+    with open_duckdb(path, clock=TestClock()) as warehouse:
+        prepare(warehouse)
+    return path
 
 
 def prepare(warehouse: DuckDBWarehouse) -> None:
