@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from destinations.base import Endpoint, Locates, Row, Together
 
@@ -72,3 +73,15 @@ def _fitting(rows: Sequence[Row], endpoint: Endpoint) -> int:
             return count
         keys.add(row.dest_key)
     return len(rows)
+
+
+def between(rows: Sequence[Row], named: Container[int]) -> list[Sequence[Row]]:
+    """Return the runs of rows that are left when the named ones are dropped."""
+    runs = groupby(rows, key=lambda row: row.seq in named)
+    return [list(run) for dropped, run in runs if not dropped]
+
+
+def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Split a request in two, so that the row at fault ends up alone."""
+    middle = len(rows) // 2
+    return [rows[:middle], rows[middle:]]

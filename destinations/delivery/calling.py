@@ -87,12 +87,14 @@ class Caller:
         useful = ceil(SPARE * seconds / spacing) if spacing else endpoint.concurrency
         return max(1, min(endpoint.concurrency, useful))
 
-    def answer(self, claimed: Claimed, rows: Sequence[Row]) -> Steps[Response | None]:
+    def answer(
+        self, claimed: Claimed, rows: Sequence[Row], *, suspect: bool = False
+    ) -> Steps[Response | None]:
         """Return an answer that the connector can read, repeating the same bytes until then.
 
         A request that may have arrived before keeps its boundaries, even if the account is
         refused now. None if one of `rows` may not be sent any more: the claim is settled, and
-        the others are to be framed again.
+        the others are to be framed again. Of rows that are `suspect` a 5xx is returned too.
 
         Raises:
             Incomplete: the destination is down or asks for a long pause, or there is a halt.
@@ -107,8 +109,10 @@ class Caller:
                 return None
             answer = yield from self._ask(claimed)
             what, status, reason = _judge(answer)
-            if what is Verdict.READ and isinstance(answer, Response):
-                return answer
+            if isinstance(answer, Response):
+                failed = suspect and answer.status >= policy.SERVER_ERROR
+                if failed or what is Verdict.READ:
+                    return answer
             if what is Verdict.STOP:
                 self.journal.settle(claimed.claim, "retry" if began else "refused", status)
                 raise Stopped(

@@ -159,11 +159,21 @@ class Journal:
         """Return every claim of a plan."""
         self.write()
         found = self._con.execute(
-            "select claim_id, seq_from, seq_to, attempt, kind, outcome, coalesce(body_sha256, '') "
-            "from claims where plan_id = ?",
+            "select claim_id, seq_from, seq_to, attempt, kind, outcome, coalesce(body_sha256, ''), "
+            "http_status, settled_at from claims where plan_id = ?",
             [plan_id],
         )
         return [Claim(*row) for row in found]
+
+    def served_since(self, kind: str, at: float) -> bool:
+        """Return whether an endpoint has taken anything since, whoever sent it."""
+        self.write()
+        found = self._con.execute(
+            "select 1 from claims where kind = ? and outcome = 'delivered' "
+            "and http_status between 200 and 299 and settled_at > ? limit 1",
+            [kind, at],
+        )
+        return found.fetchone() is not None
 
     def unexported(self) -> tuple[list[Receipt], list[Failure]]:
         """Return what the warehouse has not been told yet, as of one instant."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from random import Random
 
 from destinations.base import (
@@ -24,7 +26,7 @@ from destinations.base import (
 )
 from destinations.clock import Clock
 from destinations.delivery import policy
-from destinations.delivery.batcher import batches, latest_wait
+from destinations.delivery.batcher import batches, between, halves, latest_wait
 from destinations.delivery.calling import Caller, Claimed, Tally
 from destinations.delivery.doubts import Doubts
 from destinations.delivery.journal import Journal
@@ -32,6 +34,7 @@ from destinations.delivery.limiter import Limiter, paced
 from destinations.delivery.ranges import Span, pending
 from destinations.delivery.redact import redacted
 from destinations.delivery.steps import Ending, Halt, Incomplete, Pause, Steps, Stopped, run
+from destinations.delivery.suspects import TRIES_ALONE, Failure, Suspects, is_suspect
 from destinations.delivery.wire import Wire
 
 # A refused request is sent again without the rows it names, in the runs between them; with more
@@ -91,16 +94,22 @@ class Sender:
             tally=tally,
         )
         doubts = Doubts(self.journal)
+        suspects = Suspects(plan_id, self.journal, self.limiter, self.clock)
+        work = _Work(plan_id, caller, doubts, suspects, tally)
+        go = partial(
+            run,
+            most=lambda kind: 1 if self.ordered else caller.most(self.endpoints[kind]),
+            wire=self.wire,
+            clock=self.clock,
+            halt=halt,
+            idle=self.journal.write,
+        )
         self.ending.sending = True
         try:
-            run(
-                self._tasks(_Work(plan_id, caller, doubts, tally), last_seq, read),
-                lambda kind: 1 if self.ordered else caller.most(self.endpoints[kind]),
-                wire=self.wire,
-                clock=self.clock,
-                halt=halt,
-                idle=self.journal.write,
-            )
+            go(self._tasks(work, last_seq, read))
+            if suspects.alone:
+                go(self._left(work))
+            tally.rows += suspects.refuse()
         except Stopped:
             doubts.drop()
             self.journal.write()
@@ -115,14 +124,39 @@ class Sender:
         self.journal.write()
 
     def _tasks(self, work: _Work, last_seq: int, read: Read) -> Iterator[tuple[Kind, Steps[None]]]:
+        last: list[tuple[tuple[bool, int], Kind, Steps[None]]] = []
         for span in pending(last_seq, self.journal.claims(work.plan_id)):
             for kind, chunks in read(span.seq_from, span.seq_to):
-                if span.claimed:
-                    rows = list(chain.from_iterable(chunks))
-                    yield kind, self._deliver(work, kind, rows, repeat_of=span)
+                if not span.claimed:
+                    for batch in batches(chunks, self.endpoints[kind]):
+                        yield kind, self._deliver(work, kind, batch)
                     continue
-                for batch in batches(chunks, self.endpoints[kind]):
-                    yield kind, self._deliver(work, kind, batch)
+                rows: Sequence[Row] = list(chain.from_iterable(chunks))
+                suspect, alone = is_suspect(span), len(rows) == 1
+                task = self._deliver(work, kind, rows, repeat_of=span, suspect=suspect)
+                if suspect and (alone or not self.ordered):
+                    last.append(((alone, len(span.failures)), kind, task))
+                else:
+                    yield kind, task
+        # What has failed most often, alone, comes last: something else shows whether it is up.
+        for _, kind, task in sorted(last, key=itemgetter(0)):
+            yield kind, task
+
+    def _left(self, work: _Work) -> Iterator[tuple[Kind, Steps[None]]]:
+        for failure in work.suspects.left():
+            yield failure.kind, self._try_alone(work, failure)
+
+    def _try_alone(self, work: _Work, failure: Failure) -> Steps[None]:
+        """Give a row that failed alone as good a chance as any request has."""
+        place, seq = failure.span, failure.rows[0].seq
+        for attempt in range(1, TRIES_ALONE + 1):
+            yield Pause(policy.backoff(attempt, self.random.random()))
+            yield from self._deliver(
+                work, failure.kind, failure.rows, repeat_of=place, suspect=True
+            )
+            if not work.suspects.failed_again(seq):
+                return
+        work.suspects.waiting.append(seq)
 
     def _deliver(
         self,
@@ -132,11 +166,13 @@ class Sender:
         *,
         repeat_of: Span | None = None,
         quiet_until: float | None = None,
+        suspect: bool = False,
     ) -> Steps[None]:
         """Send rows as one request.
 
         `repeat_of` is a request that may have arrived: its bounds stay, even if a row at its edge
         may not be sent any more. `quiet_until`: rows that were part of one which may be under way.
+        `suspect`: rows that the destination may be failing on, rather than being down.
         """
         yield from self._let_settle(kind, rows)
         rows = self.still(rows)
@@ -158,11 +194,16 @@ class Sender:
         if repeat_of:
             now = self.clock.now().timestamp()
             claimed.quiet_until = now + policy.quiescence([endpoint.timeout])
-        response = yield from work.caller.answer(claimed, rows)
+        response = yield from work.caller.answer(claimed, rows, suspect=suspect)
         if response is None:
-            yield from self._deliver(work, kind, rows, repeat_of=replace(span, sha256=""))
-            return
-        yield from self._settle(work, claimed, kind, rows, response)
+            again = replace(span, sha256="")
+            yield from self._deliver(work, kind, rows, repeat_of=again, suspect=suspect)
+        elif response.status >= policy.SERVER_ERROR:
+            failure = Failure(claimed, kind, rows, span, response.status)
+            for part, place in work.suspects.failed(failure, work.doubts.served):
+                yield from self._deliver(work, kind, part, repeat_of=place, suspect=True)
+        else:
+            yield from self._settle(work, claimed, kind, rows, response)
 
     def _let_settle(self, kind: Kind, rows: Sequence[Row]) -> Steps[None]:
         """Wait until no request of before can change these profiles any more."""
@@ -198,6 +239,8 @@ class Sender:
             exceptions = {s: o for s, o in told.items() if o.status is not Status.DELIVERED}
             self.journal.settle(claimed.claim, "delivered", status, exceptions, claimed.quiet_until)
             took_one = len(exceptions) < len(rows)
+            if took_one:
+                work.suspects.taken()
             work.tally.rows += len(rows) + (work.doubts.taken(path) if took_one else 0)
         if not _shares_commits(claimed.endpoint):
             self.journal.write()
@@ -256,6 +299,7 @@ class _Work:
     plan_id: str
     caller: Caller
     doubts: Doubts
+    suspects: Suspects
     tally: Tally
 
 
@@ -266,18 +310,6 @@ def _shares_commits(endpoint: Endpoint) -> bool:
     time to write at once, and where a repeat is a second event it is not worth it.
     """
     return endpoint.dedup is not Dedup.NONE and paced(endpoint.windows).permits > 1
-
-
-def between(rows: Sequence[Row], named: Container[int]) -> list[Sequence[Row]]:
-    """Return the runs of rows that are left when the named ones are dropped."""
-    runs = groupby(rows, key=lambda row: row.seq in named)
-    return [list(run) for dropped, run in runs if not dropped]
-
-
-def halves(rows: Sequence[Row]) -> list[Sequence[Row]]:
-    """Split a request in two, so that the row at fault ends up alone."""
-    middle = len(rows) // 2
-    return [rows[:middle], rows[middle:]]
 
 
 def _blame(outcome: Outcome, status: int) -> Outcome:

@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant(
         "what was answered is written before waiting",
         f"{DELIVERY}/sender.py",
-        "                idle=self.journal.write,\n",
+        "            idle=self.journal.write,\n",
         "",
         f"{TESTS}/test_in_flight.py::test_no_answer_waits_to_be_written_while_another_is_out",
     ),
@@ -239,5 +239,19 @@ MUTANTS = (
         "endpoint.dedup is not Dedup.NONE and ",
         "",
         f"{TESTS}/test_in_flight.py::test_an_answer_shares_a_commit_where_that_is_worth_it",
+    ),
+    Mutant(
+        "a request that fails is looked into only where the destination takes others",
+        f"{DELIVERY}/suspects.py",
+        "if not is_up or self.failures > MOST_IN_A_ROW:",
+        "if self.failures > MOST_IN_A_ROW:",
+        f"{TESTS}/test_suspects.py",
+    ),
+    Mutant(
+        "a row that fails alone is refused only if others were taken since",
+        f"{DELIVERY}/suspects.py",
+        "if not (self.taken_since or self._is_served(failure)):",
+        "if False:",
+        f"{TESTS}/test_suspects.py::test_a_lone_row_waits_as_long_as_nothing_is_taken",
     ),
 )

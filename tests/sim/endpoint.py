@@ -46,6 +46,7 @@ class Endpoint:
     Attributes:
         refuses: keys that are refused by name.
         poisons: keys that spoil a whole request without being named.
+        spoilt: the status of the answer to such a request.
         faulty: whether calls meet faults; otherwise all is well.
         fuse: called at each point at which the process may die.
         sent: how often each row of the plan in hand went over the wire.
@@ -60,6 +61,7 @@ class Endpoint:
     random: Random
     refuses: frozenset[str]
     poisons: frozenset[str]
+    spoilt: int = 400
     fuse: Callable[[], None] = lambda: None
     faulty: bool = True
     arrivals: list[float] = field(default_factory=list)
@@ -146,7 +148,7 @@ class Endpoint:
     def _judge(self, rows: list[Sent]) -> tuple[Response, list[Sent]]:
         """Return the answer to a request that is read, and what it takes of it."""
         if any(row.key in self.poisons for row in rows):
-            return Response(400, {}, b'{"code":"BadParams","msg":"no"}'), []
+            return Response(self.spoilt, {}, b'{"code":"BadParams","msg":"no"}'), []
         failed = [row.key for row in rows if row.key in self.refuses]
         conflicts = [
             row.key

@@ -76,6 +76,8 @@ class Life:
         """Run until all is sent or it is left for later; each process may die."""
         self.endpoint.faulty = not clean
         for _ in range(60 if clean else self.random.randint(1, 5)):
+            if clean and self.endpoint.spoilt >= 500:
+                self._serve_another()
             try:
                 self._run(destination, ordered=ordered, clean=clean)
                 return
@@ -86,6 +88,14 @@ class Life:
             self.clock.passed += 400.0 if clean else self.random.choice([1.0, 20.0, 50.0, 400.0])
             self.endpoint.catch_up()
         assert not clean, "it never ends"
+
+    def _serve_another(self) -> None:
+        """Another sync of the account is served: the endpoint is not down."""
+        claim = self.journal.claim("another", 1, 1, self.kind, "")
+        self.journal.settle(claim, "delivered", 200)
+        with self.journal.transaction() as con:
+            con.execute("update claims set exported = 1 where plan_id = 'another'")
+            con.execute("delete from breaker")
 
     def _run(self, destination: Destination, *, ordered: bool, clean: bool) -> None:
         lives = clean or self.random.random() < 0.4
@@ -194,7 +204,8 @@ def begin(seed: int, folder: Path, stack: ExitStack, keys: list[str]) -> Life:
         Answers(clock),
         Random(seed + 1),
         refuses=frozenset(odd[:1]) if draws < 0.3 else frozenset(),
-        poisons=frozenset(odd[1:]) if 0.2 < draws < 0.4 else frozenset(),
+        poisons=frozenset(odd[1:]) if 0.2 < draws < 0.45 else frozenset(),
+        spoilt=400 if draws < 0.35 else 500,
     )
     return Life(
         seed, endpoint, journal, clock, random, random.choice(WINDOWS), random.randint(1, 6)

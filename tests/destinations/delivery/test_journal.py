@@ -53,7 +53,8 @@ def test_a_claim_is_open_until_it_is_settled(journal: Journal) -> None:
     assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", None, SHA)]
     assert journal.unexported() == ([], [])
     journal.settle(claim, "delivered", 200)
-    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", "delivered", SHA)]
+    at = FakeClock().start.timestamp()
+    assert journal.claims("p1") == [Claim(claim, 1, 10, 1, "track", "delivered", SHA, 200, at)]
 
 
 def test_attempts_rise_where_ranges_overlap_and_nowhere_else(journal: Journal) -> None:
