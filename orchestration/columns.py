@@ -73,8 +73,7 @@ class Columns(Sequence[Row]):
 
     def is_once(self) -> bool:
         """Return whether no dest_key comes twice."""
-        distinct = self.all_differ or pc.count_distinct(self._column("dest_key")).as_py()
-        return bool(distinct is True or distinct == len(self))
+        return self.all_differ or pc.count_distinct(self._column("dest_key")).as_py() == len(self)
 
     def _column(self, name: str) -> Any:
         return self.data.column(name)

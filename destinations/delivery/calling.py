@@ -94,7 +94,8 @@ class Caller:
 
         A request that may have arrived before keeps its boundaries, even if the account is
         refused now. None if one of `rows` may not be sent any more: the claim is settled, and
-        the others are to be framed again. Of rows that are `suspect` a 5xx is returned too.
+        the others are to be framed again. Of rows that are `suspect` a 5xx is returned too,
+        unless it says when to come back.
 
         Raises:
             Incomplete: the destination is down or asks for a long pause, or there is a halt.
@@ -109,10 +110,10 @@ class Caller:
                 return None
             answer = yield from self._ask(claimed)
             what, status, reason = _judge(answer)
-            if isinstance(answer, Response):
-                failed = suspect and answer.status >= policy.SERVER_ERROR
-                if failed or what is Verdict.READ:
-                    return answer
+            if isinstance(answer, Response) and (
+                what is Verdict.READ or (suspect and self._just_fails(answer))
+            ):
+                return answer
             if what is Verdict.STOP:
                 self.journal.settle(claimed.claim, "retry" if began else "refused", status)
                 raise Stopped(
@@ -191,6 +192,10 @@ class Caller:
 
     def _health(self, endpoint: Endpoint) -> Health:
         return self.health.setdefault(endpoint.path, Health())
+
+    def _just_fails(self, answer: Response) -> bool:
+        told = policy.retry_after(answer.headers, self.clock.now())
+        return answer.status >= policy.SERVER_ERROR and not told
 
     def _wait(self, answer: Response | Failed, attempt: int) -> float:
         if isinstance(answer, Response):

@@ -194,3 +194,16 @@ def test_who_is_suppressed_meanwhile_is_neither_tried_nor_refused(
     told = undelivered(delivery)
     assert told.pop(2) == "rejected:http_503"
     assert set(told) <= {1}
+
+
+def test_who_says_when_to_come_back_is_busy_and_not_failing(
+    deliver: Callable[..., Delivery],
+) -> None:
+    delivery = deliver()
+    busy = Response(503, {"retry-after": "30"}, b"")
+    for _ in range(30):
+        with pytest.raises(Incomplete):
+            delivery.run(lambda request: busy if 1 in seqs(request.body) else OK)
+        delivery.clock.passed += 400.0
+    assert not [told for told in delivery.outcomes().values() if "rejected" in told]
+    assert {len(seqs(body)) for body in delivery.bodies} == {10}
