@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
+
 
 class Clock(Protocol):
     """Time as the engine sees it; tests pass their own."""
@@ -36,8 +38,13 @@ class SystemClock:
         return datetime.now(UTC)  # noqa: TID251 - the one place that reads the time
 
     def monotonic(self) -> float:
-        """Return seconds since boot, the same for all processes of the host."""
-        return time.monotonic()
+        """Return seconds since boot, the same for all processes of the host.
+
+        The time that the machine was suspended counts: a permit taken before it is late after it.
+        """
+        if _BOOT is None:
+            return time.monotonic()
+        return time.clock_gettime(_BOOT)
 
     def sleep(self, seconds: float) -> None:
         """Wait that many seconds, or until `wake`."""

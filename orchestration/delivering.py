@@ -21,7 +21,7 @@ from destinations.delivery.ranges import pending
 from destinations.delivery.sender import Sender
 from destinations.delivery.steps import Incomplete, Stopped
 from destinations.delivery.wire import OneByOne, SideBySide, Wire
-from destinations.errors import LockedError, TailraceError
+from destinations.errors import ConfigError, LockedError, TailraceError
 from orchestration.accounts import endpoint_name
 from orchestration.acks import copy, fold, known_epoch, note_epoch
 from orchestration.desired.scope import QUIET, Mode, kind_of
@@ -191,9 +191,31 @@ def account_journal(
         new=engine.new_journal,
         attempts=attempts,
     )
+    try:
+        _check_not_older(warehouse, journal, account)
+    except ConfigError:
+        journal.close()
+        raise
     set_state_value(warehouse, account, "journal_id", journal.journal_id)
     note_epoch(warehouse, journal)
     return journal
+
+
+def _check_not_older(warehouse: Warehouse, journal: Journal, account: str) -> None:
+    """Refuse a backup of the warehouse: it would give out versions again that went out before.
+
+    Raises:
+        ConfigError: it lacks a plan of which it was told what became of.
+    """
+    for plan_id in journal.told_of():
+        if not warehouse.rows("select 1 from tailrace.plans where plan_id = ?", [plan_id]):
+            raise ConfigError(
+                f"the warehouse is an older copy: it does not have {plan_id}, which was sent and "
+                f"recorded, as the journal {account}.sqlite knows. Put the newer one back, or go "
+                "on from this one with --new-journal (the old file is kept aside; what was sent "
+                "since is planned again, under ids that may have been used)",
+                file=f"{account}.sqlite",
+            )
 
 
 def _resumable(

@@ -175,6 +175,14 @@ class Journal:
         )
         return found.fetchone() is not None
 
+    def told_of(self) -> list[str]:
+        """Return the plans of late of which the warehouse has receipts."""
+        found = self._con.execute(
+            "select distinct plan_id from (select plan_id from claims where exported = 1 "
+            "order by claim_id desc limit 1000) order by plan_id"
+        )
+        return [plan_id for (plan_id,) in found]
+
     def unexported(self) -> tuple[list[Receipt], list[Failure]]:
         """Return what the warehouse has not been told yet, as of one instant."""
         self.write()

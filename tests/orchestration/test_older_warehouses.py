@@ -1,9 +1,13 @@
-"""A warehouse made before `acked` was a view goes on where it was."""
+"""A warehouse made by an earlier version goes on where it was; a backup of one is refused."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
+from destinations.errors import ConfigError
 from orchestration.warehouse.schema import create_tables
 from tests.support.world import World
 
@@ -68,3 +72,33 @@ def test_what_differs_from_what_was_issued_stays_so(world: World) -> None:
     with world.connect() as warehouse:
         create_tables(warehouse)
     assert world.rows(KNOWN) == before
+
+
+def forget_last_plan(world: World) -> None:
+    """What a backup of the warehouse does not have; the journal beside it is the newest."""
+    with world.connect() as warehouse:
+        last = "(select max(plan_id) from tailrace.plans)"
+        for table in ("plan_ops", "receipts", "plans"):
+            warehouse.execute(f"delete from tailrace.{table} where plan_id = {last}")
+        warehouse.execute("update tailrace.issued set version_issued = 1, version_acked = 1")
+
+
+def test_a_backup_of_the_warehouse_is_refused(world: World) -> None:
+    forget_last_plan(world)
+    sent = len(world.calls())
+    with pytest.raises(ConfigError, match="the warehouse is an older copy") as refused:
+        world.run("traits")
+    assert "--new-journal" in refused.value.message
+    assert len(world.calls()) == sent
+    assert world.run("traits", new_journal=True).status in ("done", "nothing")
+    assert world.run("traits").status == "nothing"
+
+
+def test_what_the_warehouse_was_not_told_yet_is_no_alarm(world: World) -> None:
+    """A crash before the fold leaves the journal ahead, and the plan is there."""
+    world.users({"a": {"score": 9.0}, "b": {"score": 0.0}}, world.step())
+    world.store("traits")
+    world.run("traits")
+    with closing(sqlite3.connect(world.folder / "state" / "iterable.sqlite")) as con, con:
+        con.execute("update claims set exported = 0")
+    assert world.run("traits").status == "nothing"
