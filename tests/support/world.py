@@ -348,6 +348,8 @@ def world_at(folder: Path, clock: TestClock, url: str) -> Iterator[World]:
     # Kept open, so that opening the file again in this process costs next to nothing.
     with world.connect() as warehouse:
         set_state_value(warehouse, "", "workspace_id", uuid4().hex)
+        # A few rows are no work for several threads, and there is a process of tests per core.
+        warehouse.execute("set threads = 1")
         yield world
 
 
