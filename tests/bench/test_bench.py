@@ -58,7 +58,7 @@ def test_drain() -> None:
 
 def test_two_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "start", _Later)
-    figures = drain.two_syncs(2_000, rate=(3, 0.5))
+    figures = drain.two_syncs(4_000, rate=(3, 0.5))
     assert figures["throttled"] == 0
     assert "two syncs" in told("two_syncs", figures)
 
