@@ -153,7 +153,7 @@ class Journal:
         """Commit what was settled: to be called before waiting for anything, and at the end."""
         if self._settled:
             with self.transaction():
-                pass
+                pass  # what was settled is part of every transaction
 
     def claims(self, plan_id: str) -> list[Claim]:
         """Return every claim of a plan."""

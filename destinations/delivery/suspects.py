@@ -2,9 +2,9 @@
 
 Both answer 5xx for as long as it lasts. A request that ended several runs like that is suspected:
 it is tried last where order does not matter, and once. If the destination has taken other requests
-since, it is up: what it fails on is halved, down to one row, which is refused once another is
-taken. If nothing shows that it is up, the request is left as it is for hours, and then smaller
-parts of it are tried.
+since, it is up: what it fails on is halved, down to one row, which gets three more tries at the end
+of the run and is refused then. If nothing shows that it is up, the request is left as it is for
+hours, and then smaller parts of it are tried.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Suspects:
     """What one run of the sender finds out.
 
     `failures` counts requests that failed since something was taken; `taken_since` tells that
-    something was after the first of them. Rows that failed alone are in `alone`, by seq; those in
-    `waiting` will have had their last try.
+    something was after the first of them. `alone` holds the last failure of each row that failed
+    alone, by seq; `known`, what of that `failed_again` has told; `waiting`, who had the last try.
     """
 
     plan_id: str

@@ -46,6 +46,13 @@ def runs_until_done(
     pytest.fail(f"not done in {most} runs: {delivery.outcomes()}")
 
 
+def become_suspect(delivery: Delivery, answer: Callable[[Request], Response]) -> None:
+    for _ in range(SUSPECT_RUNS):
+        with pytest.raises(Incomplete):
+            delivery.run(answer)
+        delivery.clock.passed += 400.0
+
+
 def serve_another(delivery: Delivery) -> None:
     """Another sync of the account finds the endpoint up."""
     with delivery.journal() as journal:
@@ -75,10 +82,7 @@ def test_several_rows_at_fault_are_all_found(deliver: Callable[..., Delivery]) -
 
 def test_others_go_first_once_a_request_is_suspected(deliver: Callable[..., Delivery]) -> None:
     delivery = deliver()
-    for _ in range(SUSPECT_RUNS):
-        with pytest.raises(Incomplete):
-            delivery.run(fails_on(1))
-        delivery.clock.passed += 400.0
+    become_suspect(delivery, fails_on(1))
     delivery.bodies.clear()
     delivery.run(fails_on(1))
     asked = [seqs(body) for body in delivery.bodies]
@@ -114,10 +118,7 @@ def test_an_outage_that_begins_among_the_parts_refuses_nobody(
     deliver: Callable[..., Delivery],
 ) -> None:
     delivery = deliver()
-    for _ in range(SUSPECT_RUNS):
-        with pytest.raises(Incomplete):
-            delivery.run(fails_on(1))
-        delivery.clock.passed += 400.0
+    become_suspect(delivery, fails_on(1))
     delivery.bodies.clear()
     with pytest.raises(Incomplete):
         delivery.run(lambda request: DOWN if len(delivery.bodies) > 9 else OK)
@@ -133,10 +134,7 @@ def test_an_ordered_plan_goes_on_when_somebody_else_is_served(
 ) -> None:
     """In order, nothing passes the request at fault; but the account serves another sync."""
     delivery = deliver(ordered=True)
-    for _ in range(SUSPECT_RUNS):
-        with pytest.raises(Incomplete):
-            delivery.run(fails_on(BAD))
-        delivery.clock.passed += 400.0
+    become_suspect(delivery, fails_on(BAD))
     assert max(delivery.outcomes()) < 41, "nothing after it has gone"
     serve_another(delivery)
     delivery.clock.passed += 1.0
@@ -182,10 +180,7 @@ def test_who_is_suppressed_meanwhile_is_neither_tried_nor_refused(
     deliver: Callable[..., Delivery],
 ) -> None:
     delivery = deliver()
-    for _ in range(SUSPECT_RUNS):
-        with pytest.raises(Incomplete):
-            delivery.run(fails_on(2))
-        delivery.clock.passed += 400.0
+    become_suspect(delivery, fails_on(2))
     delivery.rows = [row for row in delivery.rows if row.seq != 1]
     delivery.read = lambda first, last: iter(  # type: ignore[method-assign]
         [(Kind.TRACK, [[row for row in delivery.rows if first <= row.seq <= last]])]
