@@ -52,12 +52,17 @@ def prepare(connect: Connect, *, need_events: bool = True) -> None:
             require_events(warehouse)
 
 
-def build(engine: Engine, as_of: datetime | None) -> tuple[datetime, DbtRun]:
-    """Build every dbt model at one as_of (default: now, in whole seconds)."""
+def build(
+    engine: Engine, as_of: datetime | None, *, full_refresh: bool = False
+) -> tuple[datetime, DbtRun]:
+    """Build every dbt model at one as_of (default: now, in whole seconds).
+
+    Without `full_refresh`, events are read only of the hours of arrival that have changed.
+    """
     prepare(engine.connect)
     instant = whole_second(as_of or engine.clock.now())
     _check_not_ahead(engine, instant)
-    return instant, _run_dbt_when_free(engine, instant)
+    return instant, _run_dbt_when_free(engine, instant, full_refresh=full_refresh)
 
 
 def _check_not_ahead(engine: Engine, as_of: datetime) -> None:
@@ -98,10 +103,10 @@ def _check_forward(engine: Engine, as_of: datetime) -> None:
             raise backwards(audience, last, as_of)
 
 
-def _run_dbt_when_free(engine: Engine, as_of: datetime) -> DbtRun:
+def _run_dbt_when_free(engine: Engine, as_of: datetime, *, full_refresh: bool = False) -> DbtRun:
     """Run dbt, waiting a minute for another process that holds the warehouse."""
     return keep_trying(
-        lambda: run_dbt(engine.dbt, "build", as_of=as_of),
+        lambda: run_dbt(engine.dbt, "build", as_of=as_of, full_refresh=full_refresh),
         clock=engine.clock,
         deadline=WAIT_SECONDS,
         every=1.0,

@@ -100,6 +100,7 @@ def run_dbt(
     select: Sequence[str] = (),
     exclude: Sequence[str] = NOT_IN_PRODUCTION,
     variables: Mapping[str, str] | None = None,
+    full_refresh: bool = False,
     quiet: bool = True,
 ) -> DbtRun:
     """Run dbt and wait; a node that fails is in the result, not an exception.
@@ -111,6 +112,7 @@ def run_dbt(
         select: dbt selectors; all nodes if empty.
         exclude: dbt selectors to leave out.
         variables: dbt vars; other vars than last time cost a full parse.
+        full_refresh: whether incremental models are made anew, from all raw rows.
         quiet: False copies dbt's progress to stderr.
 
     Raises:
@@ -125,7 +127,7 @@ def run_dbt(
         arguments += ["--exclude", *exclude]
     if variables:
         arguments += ["--vars", json.dumps(dict(variables))]
-    if verb == "compile":
+    if full_refresh or verb == "compile":
         arguments.append("--full-refresh")  # an incremental model knows what was built before
     outcome = _invoke(arguments, quiet=quiet)
     if outcome.exception is not None:

@@ -98,12 +98,13 @@ def run(
 @click.command()
 @common
 @as_of_option
-def build(app: App, as_of: datetime | None) -> None:
+@click.option("--full-refresh", is_flag=True, help="Read all raw events again, not only new ones.")
+def build(app: App, as_of: datetime | None, full_refresh: bool) -> None:
     """Build every dbt model at one as_of."""
     from orchestration import activate
     from orchestration.cli import render
 
-    instant, done = activate.build(app.engine(), as_of)
+    instant, done = activate.build(app.engine(), as_of, full_refresh=full_refresh)
     app.emit(
         {"as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}", **_build_shape(done)},
         lambda out: render.show_build(out, done),

@@ -36,11 +36,13 @@ class BuildConfig(dg.Config):
     """What the launchpad offers for the step that builds the models.
 
     `as_of`: the instant to answer for, ISO; default the start of the run. All later steps take it
-    from what this one built. `keep_going`: go on with the rest if a model fails.
+    from what this one built. `keep_going`: go on with the rest if a model fails. `full_refresh`: read
+    all raw events again, also those that were read before.
     """
 
     as_of: str | None = None
     keep_going: bool = False
+    full_refresh: bool = False
 
 
 class Translator(DagsterDbtTranslator):
@@ -102,6 +104,7 @@ def _arguments(config: BuildConfig) -> list[str]:
         *("--log-level-file", "none", "build", "--event-time-start", "1970-01-01"),
         *("--event-time-end", f"{instant:%Y-%m-%d %H:%M:%S}"),
         *(flag for kind in excluded for flag in ("--exclude-resource-type", kind)),
+        *(["--full-refresh"] if config.full_refresh else []),
     ]
 
 

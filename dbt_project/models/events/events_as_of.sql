@@ -1,15 +1,16 @@
-{{ config(materialized='ephemeral') }}
-
-with events as (select * from {{ ref('events') }}),
+with visible as (
+    select * from {{ ref('events') }}
+    where {{ visible() }}
+),
 
 -- which copy of an event wins is decided among those visible: a copy that arrives later
 -- must not change the answer for a day before
-visible as (
+copies as (
     select
         *,
         row_number() over (partition by event_id order by received_at, row_id) as copy_number
-    from events
-    where {{ visible() }}
+    from visible
+    where has_copies
 )
 
 select
@@ -22,4 +23,16 @@ select
     occurred_at,
     received_at
 from visible
+where not has_copies
+union all
+select
+    event_id,
+    row_id,
+    user_id,
+    anonymous_id,
+    event,
+    properties,
+    occurred_at,
+    received_at
+from copies
 where copy_number = 1

@@ -1,0 +1,160 @@
+"""An incremental build gives what a full one would, whatever has come, gone or changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from destinations.clock import SystemClock
+from orchestration.dbt import DbtPaths, manifest, run_dbt
+from orchestration.warehouse import Warehouse
+from orchestration.warehouse.duckdb import open_duckdb
+from orchestration.warehouse.raw import create_raw
+from orchestration.warehouse.schema import create_tables
+from tests.dbt.random_logs import random_logs
+
+T = datetime(2026, 6, 23, 21, tzinfo=UTC)
+EARLY = "coalesce(received_at, timestamp) <= timestamp '2026-06-10'"
+BY_DEFINITION = """
+    select * exclude (has_copies) from analytics.events where occurred_at <= timestamp '{as_of}'
+    qualify row_number() over (partition by event_id order by received_at, row_id) = 1
+"""
+LATER = {
+    "nothing has changed": "select 1",
+    "rows come, late ones too, and copies of old messages": """
+        insert into raw.tracks select * from tracks where not coalesce({early}, false)
+    """,
+    "rows go, and an hour with them": """
+        delete from raw.tracks where hash(id) % 10 = 3 or received_at between
+            timestamp '2026-06-01' and timestamp '2026-06-02'
+    """,
+    "rows are replaced under other keys": """
+        update raw.tracks set id = id || '-new', event = 'Order Completed' where hash(id) % 20 = 7
+    """,
+    "rows come that say no time, no key and no user": """
+        insert into raw.tracks by name select * replace (
+            if(hash(message_id) % 2 = 0, null, id) as id, null as received_at, null as timestamp,
+            if(hash(message_id) % 3 = 0, null, message_id) as message_id, null as user_id
+        ) from tracks where hash(message_id) % 9 = 0
+    """,
+    "a message comes once more, and its first copy goes": """
+        insert into raw.tracks select * replace (id || '-again' as id,
+            received_at + interval 3 hour as received_at) from tracks where id like '%7';
+        delete from raw.tracks where id like '%7'
+    """,
+    "all rows go": "delete from raw.tracks",
+    "all rows come back": "insert into raw.tracks select * from tracks",
+}
+
+
+class Log:
+    """A warehouse with part of some random logs, and the rest to come."""
+
+    def __init__(self, path: Path, paths: DbtPaths) -> None:
+        self.path, self.paths = path, paths
+        tracks, identifies = random_logs([T.replace(tzinfo=None)], populations=60)
+        with self.open() as warehouse:
+            create_raw(warehouse)
+            create_tables(warehouse)
+            warehouse.append("raw.identifies", as_arrow(identifies))
+            warehouse.append("raw.tracks", as_arrow(tracks))
+            warehouse.execute("create table tracks as select * from raw.tracks")
+            warehouse.execute(f"delete from raw.tracks where not coalesce({EARLY}, false)")
+
+    def open(self) -> Warehouse:
+        return open_duckdb(self.path, clock=SystemClock())
+
+    def build(self, *select: str, full_refresh: bool = False) -> None:
+        run = run_dbt(self.paths, "run", as_of=T, select=select, full_refresh=full_refresh)
+        assert run.success, run.failures
+
+    def full(self) -> str:
+        run_dbt(self.paths, "compile", as_of=None, select=["event_log"])
+        nodes = manifest(self.paths)["nodes"]
+        return str(nodes["model.tailrace.event_log"]["compiled_code"])
+
+
+def as_arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator[Log]:
+    path = tmp_path_factory.mktemp("incremental") / "warehouse.duckdb"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRACE_DUCKDB", str(path))
+        log = Log(path, paths)
+        log.build("+events_as_of")
+        yield log
+
+
+@pytest.fixture(scope="module")
+def full(log: Log) -> str:
+    return log.full()
+
+
+def differences(warehouse: Warehouse, ours: str, theirs: str) -> list[tuple[object, ...]]:
+    return warehouse.rows(
+        f"select 'ours', * from (({ours}) except all ({theirs})) union all "
+        f"select 'theirs', * from (({theirs}) except all ({ours})) limit 5"
+    )
+
+
+@pytest.mark.parametrize("change", LATER)
+def test_the_log_is_what_a_full_build_would_make(log: Log, full: str, change: str) -> None:
+    with log.open() as warehouse:
+        for statement in LATER[change].format(early=EARLY).split(";"):
+            warehouse.execute(statement)
+    log.build("event_log")
+    log_without = "select * exclude (has_copies) from analytics.event_log"
+    with log.open() as warehouse:
+        assert (
+            differences(warehouse, log_without, f"select * exclude (has_copies) from ({full})")
+            == []
+        )
+        missed = warehouse.rows(
+            f"select event_id from ({full}) where has_copies except all "
+            "select event_id from analytics.event_log where has_copies"
+        )
+        assert missed == []
+        assert (
+            differences(
+                warehouse,
+                "select * from analytics.events_as_of",
+                BY_DEFINITION.format(as_of=f"{T:%Y-%m-%d %H:%M:%S}"),
+            )
+            == []
+        )
+
+
+def test_only_hours_that_have_changed_are_read(log: Log) -> None:
+    log.build("event_log", full_refresh=True)
+    with log.open() as warehouse:
+        ((hour,),) = warehouse.rows(
+            "select arrived_in from analytics.event_log group by all order by count(*) desc limit 1"
+        )
+        warehouse.execute("update analytics.event_log set event = 'as it was read'")
+        warehouse.execute(
+            "insert into raw.tracks (id, event, timestamp, received_at, user_id) "
+            f"values ('one more', 'Ping', timestamp '{hour}', timestamp '{hour}', 'u')"
+        )
+    log.build("event_log")
+    with log.open() as warehouse:
+        read_again = warehouse.rows(
+            "select distinct arrived_in from analytics.event_log where event <> 'as it was read'"
+        )
+    assert read_again == [(hour,)]
+
+
+def test_a_full_refresh_reads_all_hours(log: Log) -> None:
+    with log.open() as warehouse:
+        warehouse.execute("update analytics.event_log set event = 'as it was read'")
+    log.build("event_log", full_refresh=True)
+    with log.open() as warehouse:
+        left = "select count(*) from analytics.event_log where event = 'as it was read'"
+        assert warehouse.rows(left) == [(0,)]
