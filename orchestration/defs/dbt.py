@@ -36,8 +36,8 @@ class BuildConfig(dg.Config):
     """What the launchpad offers for the step that builds the models.
 
     `as_of`: the instant to answer for, ISO; default the start of the run. All later steps take it
-    from what this one built. `keep_going`: go on with the rest if a model fails. `full_refresh`: read
-    all raw events again, also those that were read before.
+    from what this one built. `keep_going`: go on with the rest if a model fails. `full_refresh`:
+    read all raw events again, also those that were read before.
     """
 
     as_of: str | None = None

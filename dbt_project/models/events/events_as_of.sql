@@ -1,7 +1,7 @@
-with visible as (
-    select * from {{ ref('events') }}
-    where {{ visible() }}
-),
+-- read twice rather than kept: as one CTE the engine would hold all events in memory
+with alone as (select * from {{ ref('events') }} where not has_copies and {{ visible() }}),
+
+shared as (select * from {{ ref('events') }} where has_copies and {{ visible() }}),
 
 -- which copy of an event wins is decided among those visible: a copy that arrives later
 -- must not change the answer for a day before
@@ -9,8 +9,7 @@ copies as (
     select
         *,
         row_number() over (partition by event_id order by received_at, row_id) as copy_number
-    from visible
-    where has_copies
+    from shared
 )
 
 select
@@ -22,8 +21,7 @@ select
     properties,
     occurred_at,
     received_at
-from visible
-where not has_copies
+from alone
 union all
 select
     event_id,
