@@ -1,5 +1,5 @@
-{#- Per hour of arrival of a relation (row_id, and the hour as an expression): its number of rows and a
-    fingerprint of their keys, whatever their order. -#}
+{#- Per hour of arrival of a relation with a row_id: its number of rows and a fingerprint of their keys,
+    whatever their order. `hour` is the hour as an expression. -#}
 {%- macro arrivals(relation, hour) -%}
     {{- return(adapter.dispatch('arrivals', 'tailrace')(relation, hour)) -}}
 {%- endmacro -%}
@@ -10,5 +10,5 @@
         count(*) as arrived_rows,
         sum({{ text_hash("coalesce(row_id, '')") }}) as fingerprint
     from {{ relation }}
-    group by all
+    group by {{ hour }}
 {%- endmacro -%}

@@ -2,9 +2,11 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_changed_arrivals('stg_tracks') }}",
-    post_hook="{{ mark_copies() }}"
+    pre_hook='{{ forget_changed_arrivals() }}',
+    post_hook='{{ mark_copies() }}'
 ) }}
+
+{%- set first_changed = find_changed_arrivals(ref('stg_tracks')) if is_incremental() else none %}
 
 with tracks as (select * from {{ ref('stg_tracks') }}),
 
@@ -21,9 +23,13 @@ arrived as (
         {{ arrival_hour('received_at') }} as arrived_in,
         {{ text_hash('coalesce(message_id, row_id)') }} as event_hash
     from tracks
-    {%- if is_incremental() %}
+    {%- if is_incremental() and first_changed is none %}
+    where false
+    {%- elif is_incremental() %}
     where
-        {{ arrival_hour('received_at') }} not in (select known.arrived_in from {{ this }} as known)
+        -- the bare column first: by it, whole blocks of older rows are skipped
+        (arrived_at >= {{ first_changed }} or arrived_at is null)
+        and {{ arrival_hour('received_at') }} in (select known.arrived_in from {{ changed_arrivals() }} as known)
     {%- endif %}
 ),
 

@@ -1,7 +1,13 @@
 -- read twice rather than kept: as one CTE the engine would hold all events in memory
-with alone as (select * from {{ ref('events') }} where not has_copies and {{ visible() }}),
+with alone as (
+    select * from {{ ref('events') }}
+    where not has_copies and {{ visible() }}
+),
 
-shared as (select * from {{ ref('events') }} where has_copies and {{ visible() }}),
+shared as (
+    select * from {{ ref('events') }}
+    where has_copies and {{ visible() }}
+),
 
 -- which copy of an event wins is decided among those visible: a copy that arrives later
 -- must not change the answer for a day before

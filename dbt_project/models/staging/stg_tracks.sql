@@ -8,5 +8,6 @@ select
     nullif(trim(event), '') as event,
     {{ json_object('properties') }} as properties,
     coalesce("timestamp", received_at) as occurred_at,
-    coalesce(received_at, "timestamp") as received_at
+    coalesce(received_at, "timestamp") as received_at,
+    received_at as arrived_at
 from source

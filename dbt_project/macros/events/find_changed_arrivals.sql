@@ -1,0 +1,32 @@
+{#- For an incremental model over a relation of raw rows: compares every hour of arrival in the model's table with
+    the same hour of `source`, keeps those that differ in a temporary table (arrived_in), and returns the first
+    of them as a timestamp literal; none if nothing has changed.
+
+    A change is a row that has come (however late), has gone, or has another key. A row that is changed under
+    its own key is not noticed. Runs when the model is compiled for a build, on the connection of the build:
+    the literal lets the engine skip what arrived before, which it could not by the temporary table. -#}
+{%- macro find_changed_arrivals(source) -%}
+    {%- if not execute -%}
+        {{- return(none) -}}
+    {%- endif -%}
+    {%- set find -%}
+        create or replace temp table {{ changed_arrivals() }} as
+        with there as (
+            {{ arrivals(source, arrival_hour('received_at')) }}
+        ),
+
+        known as (
+            {{ arrivals(this, 'arrived_in') }}
+        )
+
+        select coalesce(there.arrived_in, known.arrived_in) as arrived_in
+        from there
+        full join known on there.arrived_in = known.arrived_in
+        where
+            there.arrived_rows is distinct from known.arrived_rows
+            or there.fingerprint is distinct from known.fingerprint
+    {%- endset -%}
+    {%- do run_query(find) -%}
+    {%- set first = run_query('select min(arrived_in) from ' ~ changed_arrivals()).columns[0].values()[0] -%}
+    {{- return("timestamp '" ~ first ~ "'" if first is not none else none) -}}
+{%- endmacro -%}
