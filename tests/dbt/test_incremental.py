@@ -69,8 +69,15 @@ class Log:
     def open(self) -> Warehouse:
         return open_duckdb(self.path, clock=SystemClock())
 
-    def build(self, *select: str, full_refresh: bool = False) -> None:
-        run = run_dbt(self.paths, "run", as_of=T, select=select, full_refresh=full_refresh)
+    def build(self, *select: str, full_refresh: bool = False, **variables: str) -> None:
+        run = run_dbt(
+            self.paths,
+            "run",
+            as_of=T,
+            select=select,
+            full_refresh=full_refresh,
+            variables=variables,
+        )
         assert run.success, run.failures
 
     def full(self) -> str:
@@ -158,3 +165,25 @@ def test_a_full_refresh_reads_all_hours(log: Log) -> None:
     with log.open() as warehouse:
         left = "select count(*) from analytics.event_log where event = 'as it was read'"
         assert warehouse.rows(left) == [(0,)]
+
+
+def test_what_was_known_stays_so_when_more_arrives(log: Log) -> None:
+    """A live run at T saw what had arrived by T; asked later, `received` says the same."""
+    arrived = f"coalesce(received_at, timestamp) <= timestamp '{T:%Y-%m-%d %H:%M:%S}'"
+    late = "timestamp <= timestamp '2026-06-23' and received_at > timestamp '2026-06-24'"
+    with log.open() as warehouse:
+        warehouse.execute(f"delete from raw.tracks where not coalesce({arrived}, false)")
+        assert warehouse.rows(f"select count(*) > 50 from tracks where {late}") == [(True,)]
+    log.build("+user_traits", visibility="received")
+    with log.open() as warehouse:
+        warehouse.execute("create table live as select * from analytics.user_traits")
+        warehouse.execute(
+            "insert into raw.tracks select * from tracks anti join raw.tracks using (id)"
+        )
+    log.build("+user_traits", visibility="received")
+    with log.open() as warehouse:
+        now = "select * from analytics.user_traits"
+        assert differences(warehouse, now, "select * from live") == []
+    log.build("+user_traits")
+    with log.open() as warehouse:
+        assert differences(warehouse, now, "select * from live") != []
