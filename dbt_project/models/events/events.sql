@@ -1,24 +1,38 @@
-with event_log as (select * from {{ ref('event_log') }}),
+-- two halves, because few events need to be looked up; each reads the log itself, because as one
+-- CTE the engine would hold all of it in memory
+with of_users as (
+    select * from {{ ref('event_log') }}
+    where user_id is not null
+),
 
-identity_map as (select * from {{ ref('identity_map') }})
+of_devices as (
+    select * from {{ ref('event_log') }}
+    where user_id is null and anonymous_id is not null
+),
+
+identity_map as (select * from {{ ref('identity_map') }}),
+
+identified as (
+    select of_users.*
+    from of_users
+    union all
+    select of_devices.* replace (identity_map.user_id as user_id)
+    from of_devices
+    left join identity_map on of_devices.anonymous_id = identity_map.anonymous_id
+)
 
 select
-    event_log.event_id,
-    event_log.row_id,
-    coalesce(event_log.user_id, identity_map.user_id) as user_id,
-    event_log.anonymous_id,
-    event_log.event,
-    event_log.properties,
-    event_log.occurred_at,
-    event_log.received_at,
-    event_log.has_copies
-from event_log
-left join identity_map
-    on
-        event_log.anonymous_id = identity_map.anonymous_id
-        and event_log.user_id is null
+    event_id,
+    row_id,
+    user_id,
+    anonymous_id,
+    event,
+    properties,
+    occurred_at,
+    received_at,
+    has_copies
+from identified
 where
-    event_log.row_id is not null
-    and event_log.event is not null
-    and event_log.occurred_at is not null
-    and (event_log.user_id is not null or event_log.anonymous_id is not null)
+    row_id is not null
+    and event is not null
+    and occurred_at is not null

@@ -1,21 +1,20 @@
--- read twice rather than kept: as one CTE the engine would hold all events in memory
 with alone as (
     select * from {{ ref('events') }}
     where not has_copies and {{ visible() }}
 ),
 
-shared as (
-    select * from {{ ref('events') }}
-    where has_copies and {{ visible() }}
+event_copies as (
+    select * from {{ ref('event_copies') }}
+    where {{ visible() }}
 ),
 
 -- which copy of an event wins is decided among those visible: a copy that arrives later
 -- must not change the answer for a day before
-copies as (
+ranked as (
     select
         *,
         row_number() over (partition by event_id order by received_at, row_id) as copy_number
-    from shared
+    from event_copies
 )
 
 select
@@ -38,5 +37,5 @@ select
     properties,
     occurred_at,
     received_at
-from copies
+from ranked
 where copy_number = 1

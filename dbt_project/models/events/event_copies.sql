@@ -1,0 +1,15 @@
+{{ config(materialized='table') }}
+
+with events as (select * from {{ ref('events') }})
+
+select
+    event_id,
+    row_id,
+    user_id,
+    anonymous_id,
+    event,
+    properties,
+    occurred_at,
+    received_at
+from events
+where has_copies
