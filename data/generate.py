@@ -174,13 +174,16 @@ where t.started >= 86400 and t.started + 3600 < $end;
 EVENTS = """
 create table events as
 with s as (
-    select *, 120 + if(persona in ('shallow', 'never_activated', 'visitor'), 1, 4)
-        * 30 * (1 + pick(z, 1, 12)) as duration,
+    select *, case when persona = 'shallow' and k > 2 and u(y, 2) >= depth
+            then 30 + 15 * pick(z, 1, 8)  -- looked in and left
+            else 120 + if(persona in ('shallow', 'never_activated', 'visitor'), 1, 4)
+                * 30 * (1 + pick(z, 1, 12)) end as duration,
         if(breadth is null, 0, (n * 7 + pick(x, 0, least(breadth, 1 + k // learns))) % 11) as f,
         if(breadth is null, 0, (n * 7 + pick(x, 1, least(breadth, 1 + k // learns))) % 11) as g,
         not anonymous and k >= exports_from and u(x, 2) < 0.3 as exports,
         pick(z, 0, 24) as p, pick(z, 2, 24) as q, 1 + pick(z, 3, 2) as many,
-        not anonymous and k > 0 and u(y, 3) < buys as orders
+        not anonymous and k > 0 and u(y, 3) < buys as orders,
+        not anonymous and k > 0 and buys > 0 and u(y, 3) between 0.96 and 0.99 as hesitates
     from sessions
 ), made as (
     select s, 0 as seq, 0 as after, 'Session Started' as event, concat('{"platform": "', platform,
@@ -232,6 +235,8 @@ with s as (
     union all
     select s, 21, 50, 'Product Added', concat(product(p), ', "quantity": ', many, '}')
     from s where orders
+    union all
+    select s, 25, 50, 'Product Added', product(p) || ', "quantity": 1}' from s where hesitates
     union all
     select s, 22, 55, 'Product Added', product(q) || ', "quantity": 1}'
     from s where orders and u(x, 1) < 0.4

@@ -17,6 +17,8 @@ from typing import Any
 
 import pandas as pd
 
+from tests import oracle_behaviour as behaviour
+
 Row = dict[str, Any]
 DAY = timedelta(days=1)
 ONBOARDING_STEPS = 5
@@ -147,8 +149,11 @@ def emails(known: Known) -> pd.DataFrame:
     )
 
 
-def traits(known: Known) -> pd.DataFrame:
-    """Return one row per user known by an identify or an event, indexed by user_id."""
+def traits(known: Known, left: Mapping[str, datetime] | None = None) -> pd.DataFrame:
+    """Return one row per user known by an identify or an event, indexed by user_id.
+
+    `left` says when a user last left the audience shallow_sessions.
+    """
     calls: dict[str, list[Row]] = {}
     events: dict[str, list[Row]] = {}
     for row in known.identifies:
@@ -166,8 +171,34 @@ def traits(known: Known) -> pd.DataFrame:
             {**row, **sessions(theirs, known.as_of), **features(theirs, known.as_of)}
             | onboarding(theirs)
             | orders(theirs)
+            | behaviour.of_user(theirs, known.as_of, row["time_zone"], (left or {}).get(user))
         )
+    compare(rows, events, known.as_of)
     return pd.DataFrame(rows).set_index("user_id")
+
+
+def compare(rows: list[Row], events: Mapping[str, list[Row]], as_of: datetime) -> None:
+    """Add the traits that a user has beside others."""
+    customers = {row["user_id"]: row for row in rows if row["orders_total"]}
+    scores = {
+        name: behaviour.fifths({user: row[column] for user, row in customers.items()})
+        for name, column in {
+            "rfm_recency": "last_order_at",
+            "rfm_frequency": "orders_total",
+            "rfm_monetary": "revenue_total",
+        }.items()
+    }
+    used: dict[str, dict[str, datetime]] = {}
+    for user, theirs in events.items():
+        for event in behaviour.named(theirs, "Feature Used"):
+            if feature := text_of(event["properties"].get("feature_name")):
+                used.setdefault(user, {})[feature] = event["occurred_at"]
+    use_case = {row["user_id"]: row["primary_use_case"] for row in rows if row["primary_use_case"]}
+    suggested = behaviour.suggestions(used, use_case, as_of)
+    for row in rows:
+        user = row["user_id"]
+        row.update({name: given.get(user) for name, given in scores.items()})
+        row["suggested_feature"] = suggested.get(user)
 
 
 def days(as_of: datetime, then: datetime | None) -> float | None:
@@ -249,14 +280,45 @@ def orders(events: list[Row]) -> Row:
     }
 
 
-def audiences(found: pd.DataFrame, as_of: datetime) -> dict[str, set[str]]:
-    """Return the members of each shipped audience, given `traits(...)`."""
+def usual_gap(known: Known, found: pd.DataFrame) -> tuple[int, float | None]:
+    """Return of how many active users, and how often they come: the median of their medians."""
+    starts = Counter(row["user_id"] for row in known.events if row["event"] == "Session Started")
+    active = found[
+        pd.Series([starts[user] >= 4 for user in found.index], index=found.index)
+        & (pd.to_datetime(found["last_session_at"]) > known.as_of - 90 * DAY)
+    ]
+    medians = active["session_gap_median_days"].tolist()
+    return len(medians), behaviour.median_of(medians)
+
+
+def audiences(found: pd.DataFrame, as_of: datetime, usual_gap: float | None) -> dict[str, set[str]]:
+    """Return the members of each shipped audience, given `traits(...)` and `usual_gap(...)`."""
 
     def where(condition: pd.Series) -> set[str]:
         return set(found.index[condition.fillna(False).astype(bool)])
 
     since_order = as_of - pd.to_datetime(found["last_order_at"])
+    since_signup = (as_of - pd.to_datetime(found["signup_at"])) / DAY
+    silent = found["days_since_last_session"].astype(float)
+    unused = found["days_since_gap_feature"].astype(float)
+    own_gap = found["session_gap_median_days"].astype(float)
+
+    def lately_at(column: str) -> pd.Series:
+        ago = (as_of - pd.to_datetime(found[column])) / DAY
+        return (ago >= 0) & (ago < 7)
+
     return {
+        "shallow_sessions": where(found["short_session_streak"] >= 3),
+        "dormant": where(silent > 2 * usual_gap) if usual_gap else set(),
+        "overdue": where((found["sessions_total"] >= 5) & (silent > 2 * own_gap)),
+        "new_signups_no_purchase": where(
+            (found["orders_total"] == 0) & (since_signup >= 3) & (since_signup < 30)
+        ),
+        "recently_lapsed": where((silent > 7) & (found["sessions_30d"] > 3)),
+        "feature_gap": where((found["account_age_days"] > 7) & ((unused >= 14) | unused.isna())),
+        "cart_abandoned": where(lately_at("cart_abandoned_at")),
+        "onboarded_no_report": where(found["onboarded_without_report_at"].notna()),
+        "dashboard_no_export": where(lately_at("dashboard_without_export_at")),
         "re_engagement": where(
             (found["days_since_last_session"].astype(float) > 7) & (found["sessions_90d"] > 3)
         ),

@@ -138,7 +138,9 @@ def show(told: dict[str, Any]) -> None:
         layers = ", ".join(f"{layer} {s:.1f}" for layer, s in one["layers"].items() if s > 0.05)
         print(f"{name:24} {one['seconds']:8.1f} s {one['peak_mb']:8,.0f} MB   {layers}")
     print(f"{'by hand':24} {hand['seconds']:8.1f} s {hand['peak_mb']:8,.0f} MB")
-    print(f"traits and audiences: {ours:.1f} s, {ours / hand['seconds']:.2f} x by hand (budget 1.5)")
+    print(
+        f"traits and audiences: {ours:.1f} s, {ours / hand['seconds']:.2f} x by hand (budget 1.5)"
+    )
     share = incremental["seconds"] / full["seconds"]
     print(f"incremental: {share:.0%} of a full build (budget 20%)")
     print(f"incremental equals full: {told['incremental_is_full']}")

@@ -21,6 +21,9 @@ EVENTS = (
     *(["Session Started"] * 8 + ["Feature Used"] * 5 + ["Onboarding Step Completed"] * 3),
     *("Onboarding Completed", "Order Completed", "Order Completed", "Feature Viewed"),
     *("Session Ended", " Session Started", None, "", "session started"),
+    *["Session Ended"] * 3,
+    *("Product Added", "Report Generated", "Dashboard Viewed", "Data Exported"),
+    *["Nudge Responded"] * 2,
 )
 FEATURES = ("export", "Export", "search", "éclair", "a", "", None, 5, 1.5, True, {"k": [1, "x"]})
 CATEGORIES = ("b", "a", "a b", "B", None, "")
@@ -29,6 +32,9 @@ TOTALS = (
     *(10, 19.99, 0.1, 0.2, "20.5", " 7 ", "free", "", None, True, [1], -5, "1e3", "nan", "inf"),
     *("0.0000005", 12345678901.25, "999999999999.9999995", 10**30, "1,000"),
 )
+DURATIONS = (0, 30, 60, 119.999999, "90", 5, 119, 120, 120.5, 600, None, "long")
+RESPONSES = ("clicked", "dismissed", "Clicked", None)
+ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Mars/Olympus", None)
 NOT_OBJECTS = (None, "null", "[]", '"x"', "5", "{}", '[{"total": 5}]')
 
 
@@ -74,6 +80,8 @@ class Population:
             "feature_category": self.dice.choice(CATEGORIES),
             "step_id": self.dice.choice(STEPS),
             "total": self.dice.choice(TOTALS),
+            "duration_seconds": self.dice.choice(DURATIONS),
+            "response": self.dice.choice(RESPONSES),
         }
         kept = {key: value for key, value in given.items() if self.dice.random() < 0.9}
         text = self.dice.choices([json.dumps(kept), self.dice.choice(NOT_OBJECTS)], [15, 1])[0]
@@ -92,7 +100,7 @@ class Population:
             "phone": self.dice.choice(["+31 6", None]),
             "country": self.dice.choice(["NL", "DE", None, " "]),
             "region": self.dice.choice(["x", None]),
-            "time_zone": self.dice.choice(["Europe/Amsterdam", None]),
+            "time_zone": self.dice.choice(ZONES),
             "plan": self.dice.choice(["free", "pro", None]),
             "signup_at": self.dice.choice([self.moment(), None, None]),
         }

@@ -14,6 +14,15 @@ AUDIENCES = {
     "feature_adoption",
     "depth_nudge",
     "order_completed_last_30days",
+    "shallow_sessions",
+    "dormant",
+    "overdue",
+    "new_signups_no_purchase",
+    "recently_lapsed",
+    "feature_gap",
+    "cart_abandoned",
+    "onboarded_no_report",
+    "dashboard_no_export",
 }
 ITERABLE_RESERVED = {
     "createdAt",

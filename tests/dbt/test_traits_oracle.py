@@ -14,10 +14,9 @@ from tests import oracle
 from tests.dbt.conftest import AS_OFS, Raw
 
 AUDIENCES = (
-    "re_engagement",
-    "feature_adoption",
-    "depth_nudge",
-    "order_completed_last_30days",
+    *("re_engagement", "feature_adoption", "depth_nudge", "order_completed_last_30days"),
+    *("shallow_sessions", "dormant", "overdue", "new_signups_no_purchase", "recently_lapsed"),
+    *("feature_gap", "cart_abandoned", "onboarded_no_report", "dashboard_no_export"),
 )
 
 Rows = tuple[list[oracle.Row], list[oracle.Row]]
@@ -31,6 +30,8 @@ class Answers:
     members: dict[str, pd.DataFrame]
     expected: pd.DataFrame
     expected_emails: pd.DataFrame
+    usual: pd.DataFrame
+    expected_usual: tuple[int, float | None]
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,16 @@ def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPath
     assert run.success, run.failures
     naive = as_of.replace(tzinfo=None)
     known = oracle.known_at(*rows, naive, visibility)
+    expected = oracle.traits(known)
     return Answers(
         as_of=naive,
         traits=raw.rows("from analytics.user_traits").set_index("user_id").sort_index(),
         emails=raw.rows("from analytics.user_emails"),
         members={name: raw.rows(f"from analytics.{name}") for name in AUDIENCES},
-        expected=oracle.traits(known),
+        expected=expected,
         expected_emails=oracle.emails(known),
+        usual=raw.rows("from analytics.engagement_thresholds"),
+        expected_usual=oracle.usual_gap(known, expected),
     )
 
 
@@ -102,10 +106,17 @@ def test_every_email_is_the_same(answers: Answers) -> None:
     assert found.values.tolist() == expected.values.tolist()
 
 
+def test_what_is_usual_is_the_same(answers: Answers) -> None:
+    (found,) = answers.usual.itertuples(index=False, name=None)
+    assert found == answers.expected_usual
+    assert answers.expected_usual[0] > 100
+
+
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_members_are_the_same(answers: Answers, audience: str) -> None:
     members = answers.members[audience].set_index("user_id")
-    expected = oracle.audiences(answers.expected, answers.as_of)[audience]
+    usual = answers.expected_usual[1]
+    expected = oracle.audiences(answers.expected, answers.as_of, usual)[audience]
     assert members.index.is_unique
     assert set(members.index) == expected
     for column in members.columns:

@@ -30,7 +30,11 @@ from tests.conftest import FakeClock
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
 RAW = ("tracks", "identifies")
-CHAIN = ("identity_map", "user_emails", "events", "user_traits")
+CHAIN = (
+    *("identity_map", "user_emails", "event_log", "events", "event_copies", "events_as_of"),
+    *("user_rhythm", "user_traits"),
+)
+VIEWS = ("events", "events_as_of")
 AUDIENCES = ("depth_nudge", "feature_adoption", "order_completed_last_30days", "re_engagement")
 
 
@@ -55,7 +59,8 @@ class Days:
         for name in (*CHAIN, *AUDIENCES):
             usual = self.compiled[name].replace(SENTINEL, instant(as_of))
             sql = but[name](usual) if but and name in but else usual
-            self.warehouse.execute(f"create or replace table analytics.{name} as {sql}")
+            what = "view" if name in VIEWS else "table"
+            self.warehouse.execute(f"create or replace {what} analytics.{name} as {sql}")
 
     def evaluate(
         self, as_of: datetime, *, prefix: str = "", audiences: Iterable[str] = AUDIENCES

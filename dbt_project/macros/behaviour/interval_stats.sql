@@ -1,0 +1,21 @@
+{#- Per user the gaps between consecutive events of this name: how many (`as`_gaps), and their median in days of 24
+    hours (`as`_gap_median_days, double; of an even number the mean of the two in the middle; null without a gap), and when
+    the latest happened (last_`as`_at).
+    Events at the same instant are a gap of 0. A select over users who have such an event. -#}
+{%- macro interval_stats(events, event, as) -%}
+    select
+        user_id,
+        count(gap_seconds) as {{ as }}_gaps,
+        {{ exact_median('gap_seconds') }} / 86400 as {{ as }}_gap_median_days,
+        max(occurred_at) as last_{{ as }}_at
+    from (
+        select
+            user_id,
+            occurred_at,
+            {{ seconds_between('lag(occurred_at) over (partition by user_id order by occurred_at)', 'occurred_at') }}
+                as gap_seconds
+        from {{ events }}
+        where user_id is not null and {{ named_event(event) }}
+    ) as gaps
+    group by user_id
+{%- endmacro -%}

@@ -1,0 +1,16 @@
+{#- Whether a row is an event of this name, or of one of these names (a list). -#}
+{%- macro named_event(event) -%}
+    {%- set names = [event] if event is string else event -%}
+    {%- if not names or names is mapping -%}
+        {%- do exceptions.raise_compiler_error(
+            "event is " ~ (event | tojson) ~ "; accepted: the name of an event, or a list of names"
+        ) -%}
+    {%- endif -%}
+    {%- set quoted = [] -%}
+    {%- for name in names -%}
+        {%- do quoted.append(dbt.string_literal(dbt.escape_single_quotes(name))) -%}
+    {%- endfor -%}
+    {%- if quoted | length == 1 -%} event = {{ quoted[0] }}
+    {%- else -%} event in ({{ quoted | join(', ') }})
+    {%- endif -%}
+{%- endmacro -%}
