@@ -10,7 +10,8 @@ select
     tracks.event,
     tracks.properties,
     tracks.occurred_at,
-    tracks.received_at
+    tracks.received_at,
+    identity_map.linked_at
 from tracks
 left join identity_map
     on

@@ -20,6 +20,7 @@ select
     event,
     properties,
     occurred_at,
-    received_at
+    received_at,
+    linked_at
 from visible
 where copy_number = 1

@@ -4,6 +4,8 @@ activity as (select * from {{ ref('user_activity') }}),
 
 use_cases as (select * from {{ ref('user_use_case') }}),
 
+churn as (select * from {{ ref('user_churn') }}),
+
 primary_emails as (
     select
         user_id,
@@ -43,11 +45,13 @@ combined as (
         use_cases.primary_use_case,
         coalesce(activity.orders_total, 0) as orders_total,
         cast(coalesce(activity.revenue_total, 0) as double) as revenue_total,
-        activity.last_order_at
+        activity.last_order_at,
+        churn.churn_risk
     from users
     left join profiles on users.user_id = profiles.user_id
     left join activity on users.user_id = activity.user_id
     left join use_cases on users.user_id = use_cases.user_id
+    left join churn on users.user_id = churn.user_id
     left join primary_emails on users.user_id = primary_emails.user_id
 )
 
@@ -79,5 +83,6 @@ select
     primary_use_case,
     orders_total,
     revenue_total,
-    last_order_at
+    last_order_at,
+    churn_risk
 from combined

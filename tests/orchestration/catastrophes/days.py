@@ -30,7 +30,8 @@ from tests.conftest import FakeClock
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
 RAW = ("tracks", "identifies")
-CHAIN = ("identity_map", "user_emails", "events", "user_traits")
+CHURN = ("churn_snapshots", "churn_model", "user_churn")
+CHAIN = ("identity_map", "user_emails", "events", *CHURN, "user_traits")
 AUDIENCES = ("depth_nudge", "feature_adoption", "order_completed_last_30days", "re_engagement")
 
 
