@@ -5,7 +5,7 @@ groups as (
         recency,
         frequency,
         trend,
-        count(churned) as users,
+        count(churned) as observations,
         count(*) filter (where churned) as churned
     from snapshots
     group by recency, frequency, trend
@@ -15,33 +15,35 @@ groups as (
 wider as (
     select
         *,
-        cast(sum(users) over (partition by recency, frequency) as bigint) as frequency_users,
-        cast(sum(churned) over (partition by recency, frequency) as bigint) as frequency_churned,
-        cast(sum(users) over (partition by recency) as bigint) as recency_users,
-        cast(sum(churned) over (partition by recency) as bigint) as recency_churned,
-        cast(sum(users) over () as bigint) as all_users,
-        cast(sum(churned) over () as bigint) as all_churned
+        sum(observations) over (partition by recency, frequency) as frequency_observations,
+        sum(churned) over (partition by recency, frequency) as frequency_churned,
+        sum(observations) over (partition by recency) as recency_observations,
+        sum(churned) over (partition by recency) as recency_churned,
+        sum(observations) over () as all_observations,
+        sum(churned) over () as all_churned
     from groups
 ),
 
 overall as (
     select
         *,
-        cast(all_churned + 1 as double) / (all_users + 2) as all_risk
+        cast(all_churned + 1 as double) / (all_observations + 2) as all_risk
     from wider
 ),
 
 by_recency as (
     select
         *,
-        {{ shrunk_rate('recency_churned', 'recency_users', 'all_risk') }} as recency_risk
+        {{ shrunk_rate('recency_churned', 'recency_observations', 'all_risk') }} as recency_risk
     from overall
 ),
 
 by_frequency as (
     select
         *,
-        {{ shrunk_rate('frequency_churned', 'frequency_users', 'recency_risk') }} as frequency_risk
+        {{
+            shrunk_rate('frequency_churned', 'frequency_observations', 'recency_risk')
+        }} as frequency_risk
     from by_recency
 )
 
@@ -49,16 +51,16 @@ select
     recency,
     frequency,
     trend,
-    users,
+    observations,
     churned,
-    frequency_users,
-    frequency_churned,
-    recency_users,
-    recency_churned,
-    all_users,
-    all_churned,
+    cast(frequency_observations as bigint) as frequency_observations,
+    cast(frequency_churned as bigint) as frequency_churned,
+    cast(recency_observations as bigint) as recency_observations,
+    cast(recency_churned as bigint) as recency_churned,
+    cast(all_observations as bigint) as all_observations,
+    cast(all_churned as bigint) as all_churned,
     case
-        when all_users >= {{ var('churn_least_history') }}
-            then {{ shrunk_rate('churned', 'users', 'frequency_risk') }}
+        when all_observations >= {{ var('churn_least_history') }}
+            then {{ shrunk_rate('churned', 'observations', 'frequency_risk') }}
     end as risk
 from by_frequency

@@ -3,14 +3,15 @@
 
 with events as (select * from {{ ref('events_as_of') }}),
 
--- what is known of a session from when on: an event that arrived late, or whose user was identified
--- later, must not be seen by an earlier snapshot, or staying would be foreseen
+-- when each session came to be known: one that arrived late, or whose user was identified later,
+-- must not be seen by an earlier snapshot, or staying would be foreseen
 sessions as (
     select
         user_id,
         occurred_at,
-        {{ known_at() }} as known_at,
-        linked_at
+        greatest(
+            occurred_at, {{ known_at() }}, coalesce(linked_at, occurred_at)
+        ) as known_at
     from events
     where
         event = 'Session Started'
@@ -18,23 +19,30 @@ sessions as (
         and {{ within_days('occurred_at', 30 * (learnt_from + 3)) }}
 ),
 
+placed as (
+    select
+        user_id,
+        occurred_at,
+        {{ periods_ago('occurred_at', 30) }} as period,
+        {{ periods_ago('known_at', 30) }} as known_period
+    from sessions
+),
+
 periods as (
     select
         user_id,
-        {{ periods_ago('occurred_at', 30) }} as period,
-        {{
-            periods_ago('greatest(occurred_at, known_at, coalesce(linked_at, known_at))', 30)
-        }} as known_period,
+        period,
+        known_period,
         count(*) as sessions,
         max(occurred_at) as last_session_at
-    from sessions
-    group by all
+    from placed
+    group by user_id, period, known_period
 ),
 
 snapshots as (
     {%- for snapshot in range(learnt_from + 1) %}
         select
-            {{ snapshot }} as snapshot,
+            {{ snapshot }} as snapshot_number,
             {{ as_of() }} - interval '{{ 30 * snapshot }} days' as snapshot_at
         {%- if not loop.last %}
             union all
@@ -45,38 +53,44 @@ snapshots as (
 -- where the log begins too late, every user would look like a new one
 long_enough as (
     select
-        snapshot,
+        snapshot_number,
         snapshot_at
     from snapshots
-    where snapshot = 0 or snapshot + 2 <= (select max(period) from periods)
+    where snapshot_number = 0 or snapshot_number + 2 <= (select max(periods.period) from periods)
+),
+
+looked_at as (
+    select
+        periods.*,
+        long_enough.snapshot_number,
+        long_enough.snapshot_at,
+        periods.known_period >= long_enough.snapshot_number as is_known
+    from periods
+    inner join long_enough
+        on
+            periods.period >= long_enough.snapshot_number - 1
+            and periods.period <= long_enough.snapshot_number + 2
 ),
 
 observed as (
     select
-        periods.user_id,
-        long_enough.snapshot,
-        long_enough.snapshot_at,
-        max(periods.last_session_at) filter (
-            where periods.known_period >= long_enough.snapshot
-        ) as last_session_at,
-        coalesce(sum(periods.sessions) filter (
-            where
-            periods.period = long_enough.snapshot
-            and periods.known_period >= long_enough.snapshot
-        ), 0) as sessions_30d,
-        coalesce(sum(periods.sessions) filter (
-            where periods.known_period >= long_enough.snapshot
-        ), 0) as sessions_90d,
-        count(*) filter (where periods.period = long_enough.snapshot - 1) > 0 as came_back
-    from periods
-    inner join long_enough
-        on periods.period between long_enough.snapshot - 1 and long_enough.snapshot + 2
-    group by periods.user_id, long_enough.snapshot, long_enough.snapshot_at
+        user_id,
+        snapshot_number,
+        snapshot_at,
+        max(last_session_at) filter (where is_known) as last_session_at,
+        coalesce(
+            sum(sessions) filter (where is_known and period = snapshot_number), 0
+        ) as sessions_30d,
+        sum(sessions) filter (where is_known) as sessions_90d,
+        count(*) filter (where period = snapshot_number - 1) > 0 as came_back
+    from looked_at
+    group by user_id, snapshot_number, snapshot_at
+    having count(*) filter (where is_known) > 0
 )
 
 select
     user_id,
-    cast(snapshot as bigint) as snapshot,
+    cast(snapshot_number as bigint) as snapshot_number,
     snapshot_at,
     last_session_at,
     cast(sessions_30d as bigint) as sessions_30d,
@@ -101,6 +115,5 @@ select
         when 4 * sessions_30d >= sessions_90d - sessions_30d then 'fewer'
         else 'far fewer'
     end as trend,
-    case when snapshot > 0 then not came_back end as churned
+    case when snapshot_number > 0 then not came_back end as churned
 from observed
-where sessions_90d > 0

@@ -14,4 +14,4 @@ inner join model
         snapshots.recency = model.recency
         and snapshots.frequency = model.frequency
         and snapshots.trend = model.trend
-where snapshots.snapshot = 0
+where snapshots.snapshot_number = 0
