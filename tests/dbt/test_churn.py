@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -20,7 +22,7 @@ from orchestration.dbt import DbtPaths, manifest, run_dbt
 from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
 from tests import churn_oracle, oracle
-from tests.dbt.conftest import Raw
+from tests.dbt.conftest import PROJECT, Raw
 
 END = datetime(2026, 6, 30, 21, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -228,3 +230,18 @@ def test_a_log_that_ends_early_is_told(logs: Logs, paths: DbtPaths) -> None:
     assert measures["log_may_be_cut"]
     assert measures["churned"] == measures["users"]
     assert reason == f"none of {measures['users']:,} users came back: is the log loaded?"
+
+
+@pytest.mark.parametrize("days", [0, -30, 1.5, "30 days", None])
+def test_a_period_has_whole_days(days: object) -> None:
+    macro = (PROJECT / "macros" / "periods_ago.sql").read_text()
+    refused = SimpleNamespace(raise_compiler_error=refuse)
+    template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(
+        macro + "{{ periods_ago('occurred_at', days) }}", {"exceptions": refused}
+    )
+    with pytest.raises(ValueError, match=r"periods_ago: days is '.*'; accepted: a whole number"):
+        template.render(days=days)
+
+
+def refuse(message: str) -> None:
+    raise ValueError(message)
