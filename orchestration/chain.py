@@ -1,4 +1,4 @@
-"""The compiled SQL of an audience and of all it is made from, to be run at any as_of.
+"""The compiled SQL of a model and of all it is made from, to be run at any as_of.
 
 dbt compiles once, with a sentinel in the place of as_of. Each table or view of the chain then
 becomes a temporary one; only those that depend on as_of are made again for each instant.
@@ -45,14 +45,23 @@ def compile_chain(paths: DbtPaths, audience: Audience) -> tuple[Step, ...]:
     Raises:
         DataError: one of them does not compile.
     """
-    compiled = run_dbt(paths, "compile", as_of=None, select=[f"+{audience.key}"])
+    return compile_model(paths, audience.key, audience.model.file)
+
+
+def compile_model(paths: DbtPaths, name: str, file: str) -> tuple[Step, ...]:
+    """Compile a model that is not ephemeral, and its ancestors; each comes after those it reads.
+
+    Raises:
+        DataError: one of them does not compile.
+    """
+    compiled = run_dbt(paths, "compile", as_of=None, select=[f"+{name}"])
     if not compiled.success:
         why = "; ".join(f"{node.file}: {node.message}" for node in compiled.failures)
-        raise DataError(f"{audience.key} does not compile: {why}", file=audience.model.file)
-    return read_chain(manifest(paths), audience.key)
+        raise DataError(f"{name} does not compile: {why}", file=file)
+    return read_chain(manifest(paths), name)
 
 
-def read_chain(parsed: Mapping[str, Any], audience: str) -> tuple[Step, ...]:
+def read_chain(parsed: Mapping[str, Any], name: str) -> tuple[Step, ...]:
     """Read the chain out of a manifest that holds compiled SQL."""
     models = {
         unique_id: node
@@ -79,7 +88,7 @@ def read_chain(parsed: Mapping[str, Any], audience: str) -> tuple[Step, ...]:
             unique_id in dated,
         )
 
-    (root,) = (unique_id for unique_id, node in models.items() if node["name"] == audience)
+    (root,) = (unique_id for unique_id, node in models.items() if node["name"] == name)
     visit(root)
     # dbt has written the ephemeral ones into those that read them.
     kept = {u: s for u, s in done.items() if models[u]["config"]["materialized"] != "ephemeral"}
@@ -102,7 +111,7 @@ def make_undated(warehouse: Warehouse, chain: tuple[Step, ...]) -> None:
 
 
 def make_at(warehouse: Warehouse, chain: tuple[Step, ...], as_of: datetime) -> str:
-    """Make what depends on as_of, and return the audience's relation at that instant.
+    """Make what depends on as_of, and return the last one's relation at that instant.
 
     Raises:
         DataError: a model fails; names its file.

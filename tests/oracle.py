@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from tests import oracle_behaviour as behaviour
+from tests.churn_oracle import risks, snapshots
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)
@@ -40,10 +41,14 @@ def known_at(
     """Return the calls of `rows_of(...)` visible at `as_of` (naive UTC)."""
     calls = first_copies(visible(identifies, as_of, visibility), needs=("user_id",))
     owner = owners(calls)
+    time = {"occurred": "occurred_at", "received": "received_at"}[visibility]
     events = []
     for event in first_copies(visible(tracks, as_of, visibility), needs=("event",)):
-        user = event["user_id"] or owner.get(event["anonymous_id"])
-        events.append({**event, "user_id": user, "properties": as_object(event["properties"])})
+        link = None if event["user_id"] else owner.get(event["anonymous_id"])
+        user = link["user_id"] if link else event["user_id"]
+        since = max(event["occurred_at"], event[time], link[time] if link else event[time])
+        properties = as_object(event["properties"])
+        events.append({**event, "user_id": user, "known_at": since, "properties": properties})
     return Known(as_of, calls, events)
 
 
@@ -98,12 +103,12 @@ def moment(row: Row) -> tuple[datetime, datetime, str]:
     return row["occurred_at"], *arrival(row)
 
 
-def owners(identifies: Iterable[Row]) -> dict[str, str]:
-    """Return the user of each anonymous id: the first one identified on it."""
-    owner: dict[str, str] = {}
+def owners(identifies: Iterable[Row]) -> dict[str, Row]:
+    """Return the call that gives each anonymous id its user: the first identify on it."""
+    owner: dict[str, Row] = {}
     for row in sorted(identifies, key=moment):
         if row["anonymous_id"]:
-            owner.setdefault(row["anonymous_id"], row["user_id"])
+            owner.setdefault(row["anonymous_id"], row)
     return owner
 
 
@@ -161,6 +166,7 @@ def traits(known: Known, left: Mapping[str, datetime] | None = None) -> pd.DataF
     for row in known.events:
         if row["user_id"]:
             events.setdefault(row["user_id"], []).append(row)
+    churn = risks(snapshots(known.events, known.as_of))
     rows = []
     for user in sorted(calls.keys() | events.keys()):
         mine, theirs = calls.get(user, []), events.get(user, [])
@@ -171,6 +177,7 @@ def traits(known: Known, left: Mapping[str, datetime] | None = None) -> pd.DataF
             {**row, **sessions(theirs, known.as_of), **features(theirs, known.as_of)}
             | onboarding(theirs)
             | orders(theirs)
+            | {"churn_risk": churn.get(user)}
             | behaviour.of_user(theirs, known.as_of, row["time_zone"], (left or {}).get(user))
         )
     compare(rows, events, known.as_of)

@@ -24,6 +24,7 @@ from orchestration.cli.look import history, preview, rejects, status
 from orchestration.cli.operate import approve, retry, validate
 from orchestration.cli.profile import profile
 from orchestration.cli.sandbox import sandbox
+from orchestration.cli.traits import traits
 from orchestration.memory import keep_to_few_heaps
 
 
@@ -39,7 +40,7 @@ def cli() -> None:
 
 for verb in (
     demo, load, run, build, evaluate, plan, sync, preview, history, backfill, profile, status,
-    rejects, retry, approve, adopt, retire, suppress, forget, validate, sandbox,
+    rejects, retry, approve, adopt, retire, suppress, forget, validate, traits, sandbox,
 ):  # fmt: skip
     cli.add_command(verb)
 

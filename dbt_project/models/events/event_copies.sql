@@ -10,6 +10,7 @@ select
     event,
     properties,
     occurred_at,
-    received_at
+    received_at,
+    linked_at
 from events
 where has_copies

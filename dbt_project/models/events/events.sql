@@ -13,10 +13,14 @@ of_devices as (
 identity_map as (select * from {{ ref('identity_map') }}),
 
 identified as (
-    select of_users.*
+    select
+        of_users.*,
+        cast(null as timestamp) as linked_at
     from of_users
     union all
-    select of_devices.* replace (identity_map.user_id as user_id)
+    select
+        of_devices.* replace (identity_map.user_id as user_id),
+        identity_map.linked_at
     from of_devices
     left join identity_map on of_devices.anonymous_id = identity_map.anonymous_id
 )
@@ -30,6 +34,7 @@ select
     properties,
     occurred_at,
     received_at,
+    linked_at,
     has_copies
 from identified
 where

@@ -25,7 +25,8 @@ select
     event,
     properties,
     occurred_at,
-    received_at
+    received_at,
+    linked_at
 from alone
 union all
 select
@@ -36,6 +37,7 @@ select
     event,
     properties,
     occurred_at,
-    received_at
+    received_at,
+    linked_at
 from ranked
 where copy_number = 1

@@ -4,6 +4,8 @@ activity as (select * from {{ ref('user_activity') }}),
 
 use_cases as (select * from {{ ref('user_use_case') }}),
 
+churn as (select * from {{ ref('user_churn') }}),
+
 rhythm as (select * from {{ ref('user_rhythm') }}),
 
 streaks as (select * from {{ ref('user_streaks') }}),
@@ -71,11 +73,13 @@ combined as (
         activity.nudge_click_rate,
         rfm.rfm_recency,
         rfm.rfm_frequency,
-        rfm.rfm_monetary
+        rfm.rfm_monetary,
+        churn.churn_risk
     from users
     left join profiles on users.user_id = profiles.user_id
     left join activity on users.user_id = activity.user_id
     left join use_cases on users.user_id = use_cases.user_id
+    left join churn on users.user_id = churn.user_id
     left join rhythm on users.user_id = rhythm.user_id
     left join streaks on users.user_id = streaks.user_id
     left join visits on users.user_id = visits.user_id
@@ -129,5 +133,6 @@ select
     nudge_click_rate,
     rfm_recency,
     rfm_frequency,
-    rfm_monetary
+    rfm_monetary,
+    churn_risk
 from combined

@@ -32,7 +32,7 @@ PROJECT = ROOT / "dbt_project"
 RAW = ("tracks", "identifies")
 CHAIN = (
     *("identity_map", "user_emails", "event_log", "events", "event_copies", "events_as_of"),
-    *("user_rhythm", "user_traits"),
+    *("user_rhythm", "churn_snapshots", "churn_model", "user_churn", "user_traits"),
 )
 VIEWS = ("events", "events_as_of")
 AUDIENCES = ("depth_nudge", "feature_adoption", "order_completed_last_30days", "re_engagement")
