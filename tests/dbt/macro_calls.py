@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -48,6 +48,7 @@ class User:
     rows: list[Row]
     log: Log
     world: World
+    counted: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,12 @@ def is_short(row: Row) -> bool:
 
 
 def counted(user: User, names: Names, filters: dict[str, Any]) -> list[Row]:
-    in_python = {**filters, **({"where": holds} if "where" in filters else {})}
-    return oracle.counted(user.rows, user.world, names, **in_python)
+    """Return the events that count, which many calls ask for."""
+    key = (repr(names), repr(filters))
+    if key not in user.counted:
+        in_python = {**filters, **({"where": holds} if "where" in filters else {})}
+        user.counted[key] = oracle.counted(user.rows, user.world, names, **in_python)
+    return user.counted[key]
 
 
 def since(user: User, rows: list[Row]) -> float | None:

@@ -110,7 +110,7 @@ class Writer:
         if self.dice.random() < 0.2:
             names = (*names, *[ORDER] * 30)
         before: list[datetime] = []
-        most = self.dice.choice([2, 6, 12, 25])
+        most = self.dice.choice([2, 6, 16, 40])
         events = [self.event(user, before, names) for _ in range(self.dice.randrange(1, most))]
         log.users[user] = events
         if self.dice.random() < 0.8:

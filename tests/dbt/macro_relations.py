@@ -52,31 +52,28 @@ def values() -> list[Call]:
     """Return those that choose among the values of a property."""
     calls = []
     for how in ("ever", "days", "calendar_days", "where", "mixed_calendar"):
-        filters = FILTERS[how]
         names = QUOTED if how == "where" else BOTH
-        for tie in ("alphabet", "recent"):
-            calls.append(
-                call(
-                    f"most_frequent__{tie}_{how}",
-                    lambda user, names=names, filters=filters, tie=tie: oracle.most_frequent(
-                        counted(user, names, filters), ITEM, tie
-                    ),
-                    *(names, ITEM),
-                    **{"as": "item", "tie": tie, **filters},
-                )
-            )
-        for order, cap in (("first", None), ("last", None), ("first", 1), ("last", 2)):
-            calls.append(
-                call(
-                    f"unique_list_by_use__{order}_{cap}_{how}",
-                    lambda user, names=names, filters=filters, order=order, cap=cap: oracle.by_use(
-                        counted(user, names, filters), ITEM, order, cap
-                    ),
-                    *(names, ITEM),
-                    **{"order": order, "cap": cap, **filters},
-                )
-            )
-    return calls
+        calls += [most_frequent(how, names, tie) for tie in ("alphabet", "recent")]
+        calls += [by_use(how, names, *given) for given in (("first", None), ("last", 2))]
+    return [*calls, by_use("ever", BOTH, "last", None), by_use("ever", BOTH, "first", 1)]
+
+
+def most_frequent(how: str, names: Names, tie: str) -> Call:
+    return call(
+        f"most_frequent__{tie}_{how}",
+        lambda user: oracle.most_frequent(counted(user, names, FILTERS[how]), ITEM, tie),
+        *(names, ITEM),
+        **{"as": "item", "tie": tie, **FILTERS[how]},
+    )
+
+
+def by_use(how: str, names: Names, order: str, cap: int | None) -> Call:
+    return call(
+        f"unique_list_by_use__{order}_{cap}_{how}",
+        lambda user: oracle.by_use(counted(user, names, FILTERS[how]), ITEM, order, cap),
+        *(names, ITEM),
+        **{"order": order, "cap": cap, **FILTERS[how]},
+    )
 
 
 def streaks() -> list[Call]:
@@ -166,23 +163,22 @@ def gaps() -> list[Call]:
 
 
 def sequences() -> list[Call]:
-    given: list[tuple[Names, Names, Names | None]] = [
-        (BEGUN, ORDER, None),
-        (ORDER, QUOTED, BEGUN),
-        (BOTH, [BEGUN, RESET], [OTHER]),
-        (ORDER, ORDER, None),
-        (ORDER, ORDER, [QUOTED, BEGUN]),
+    given: list[tuple[Names, Names, int, Names | None]] = [
+        (BEGUN, ORDER, HOURS[0], None),
+        (ORDER, QUOTED, HOURS[0], BEGUN),
+        (BOTH, [BEGUN, RESET], HOURS[1], [OTHER]),
+        (ORDER, ORDER, HOURS[1], None),
+        (ORDER, ORDER, HOURS[1], [QUOTED, BEGUN]),
     ]
     return [
         call(
-            f"sequence__{number}_{most}",
-            lambda user, of=(first, then, most, without): oracle.sequence(user.rows, *of),
-            *(first, then),
-            hours=most,
-            without=without,
+            f"sequence__{number}",
+            lambda user, of=of: oracle.sequence(user.rows, *of),
+            *of[:2],
+            hours=of[2],
+            without=of[3],
         )
-        for number, (first, then, without) in enumerate(given)
-        for most in HOURS
+        for number, of in enumerate(given)
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle_behaviour as behaviour
@@ -28,25 +28,11 @@ AGGREGATES = {
     "at_any_time": [call for call in aggregates() if "calendar_days" not in call.sql],
     "on_days": [call for call in aggregates() if "calendar_days" in call.sql],
 }
-USERS = 400
+USERS = 300
 HERE, ELSEWHERE = "UTC", "Europe/Berlin"
 KEYS = (
-    *("a.b", "ä", "with space", 'quo"te', "it's", "*", "a*", "a[0]", "$", "?", "#-1", "0", "-1"),
-    *(
-        "back\\slash",
-        "\\",
-        'e\\"',
-        "~",
-        "~1",
-        "a/b",
-        "/",
-        "",
-        "{{ x }}",
-        "{% x",
-        "%",
-        "tab\t",
-        "new\nline",
-    ),
+    *("a.b", "ä", "with space", "*", "a*", "a[0]", "$", "?", "#-1", "0", "-1", "~", "~1", "a/b"),
+    *("/", "", "it's", 'quo"te', "\\", "back\\slash", 'e\\"', "{{ x }}", "%", "tab\t", "new\nline"),
 )
 FIFTHS = "select number, {{ fifth('number') }} as score from numbers"
 # the days around the change of the clocks have 23 and 25 hours
@@ -100,8 +86,9 @@ class Answers:
         """)
         return connection
 
-    def users(self) -> Iterator[User]:
-        return (User(name, rows, self.log, self.world) for name, rows in self.log.users.items())
+    @cached_property
+    def users(self) -> list[User]:
+        return [User(name, rows, self.log, self.world) for name, rows in self.log.users.items()]
 
 
 @dataclass(frozen=True)
@@ -115,18 +102,16 @@ class Compiled:
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """Return the models as dbt renders them: in UTC, whose days need no clock, and in a zone."""
-    folder = tmp_path_factory.mktemp("macros")
-    selects = {call.name: f"select * from ({call.sql}) as found" for call in RELATIONS}
-    models = selects | {name: grouped(calls) for name, calls in AGGREGATES.items()}
+    models = {call.name: f"select * from ({call.sql}) as found" for call in RELATIONS}
+    models |= {name: grouped(calls) for name, calls in AGGREGATES.items()}
     models |= {"keys": read_keys(), "fifths": FIFTHS}
-    project = MacroProject(folder / "elsewhere", models | mistaken_models())
-    # the same variables both times, so that dbt need not parse again
-    variables = {"as_of": str(WORLDS[0].as_of), "time_zone": ELSEWHERE}
-    elsewhere = project.sql(models, variables)
-    refused = project.refused(mistaken_models(), variables)
-    by_zone = {name: sql for name, sql in models.items() if f"'{ELSEWHERE}'" in elsewhere[name]}
-    project = MacroProject(folder / "here", by_zone)
+    folder = tmp_path_factory.mktemp("macros") / "project"
+    project = MacroProject(folder, models | mistaken_models())
+    variables = {"as_of": str(WORLDS[0].as_of)}
+    elsewhere = project.sql(models, {**variables, "time_zone": ELSEWHERE})
+    by_zone = [name for name in models if f"'{ELSEWHERE}'" in elsewhere[name]]
     here = project.sql(by_zone, {**variables, "time_zone": HERE})
+    refused = project.refused(mistaken_models())
     return Compiled({ELSEWHERE: elsewhere, HERE: elsewhere | here}, refused)
 
 
@@ -163,11 +148,12 @@ def same(found: Any, expected: Any) -> bool:
 
 
 def different(call: Call, found: dict[str, Any], answers: Answers) -> list[Any]:
-    expected = {user.name: call.answer(user) for user in answers.users()}
+    """Return (user, found, expected) where they differ; nobody else may be found."""
+    expected = {user.name: call.answer(user) for user in answers.users}
     return [
-        (user, found.get(user), answer)
-        for user, answer in expected.items()
-        if not same(found.get(user), answer)
+        (user, found.get(user), expected.get(user))
+        for user in expected | found
+        if not same(found.get(user), expected.get(user))
     ]
 
 
@@ -241,6 +227,7 @@ def numbers() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@settings(max_examples=50)
 @given(values=st.lists(st.none() | st.integers(0, 9), max_size=30))
 def test_a_fifth_is_a_share_of_those_with_less(
     values: list[int | None], numbers: duckdb.DuckDBPyConnection, compiled: Compiled
