@@ -151,7 +151,12 @@ def aggregates() -> list[Call]:
                     lambda user, got=got, make=of_texts: make(oracle.texts(got(user), ITEM)),
                 )
             )
-    return [*calls, *ratios(), *abandonments()]
+    names = Call(
+        "json_sorted_list",
+        jinja("json_sorted_list", "event"),
+        lambda user: sorted({row["event"] for row in user.rows}),
+    )
+    return [*calls, names, *ratios(), *abandonments()]
 
 
 def ratios() -> list[Call]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle_behaviour as behaviour
+from tests.dbt.conftest import PROJECT
 from tests.dbt.macro_calls import Call, User, aggregates
 from tests.dbt.macro_logs import Log, Writer
 from tests.dbt.macro_mistakes import MISTAKES, mistaken_models
@@ -28,6 +30,7 @@ AGGREGATES = {
     "at_any_time": [call for call in aggregates() if "calendar_days" not in call.sql],
     "on_days": [call for call in aggregates() if "calendar_days" in call.sql],
 }
+MACROS = PROJECT / "macros"
 USERS = 300
 HERE, ELSEWHERE = "UTC", "Europe/Berlin"
 KEYS = (
@@ -35,7 +38,7 @@ KEYS = (
     *("/", "", "it's", 'quo"te', "\\", "back\\slash", 'e\\"', "{{ x }}", "%", "tab\t", "new\nline"),
 )
 FIFTHS = "select number, {{ fifth('number') }} as score from numbers"
-# the days around the change of the clocks have 23 and 25 hours
+# days around the change of the clocks have 23 and 25 hours
 WORLDS = [
     World(datetime.fromisoformat(as_of), zone)
     for as_of, zone in (
@@ -199,7 +202,25 @@ def by_user(macro: str, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: MISTAKES[number][0])
 def test_a_wrong_argument_is_refused_with_what_is_accepted(number: int, compiled: Compiled) -> None:
-    assert MISTAKES[number][-1] in compiled.refused.get(f"mistake_{number}", "not refused")
+    macro, *_, said = MISTAKES[number]
+    message = compiled.refused.get(f"mistake_{number}", "not refused")
+    assert said in message
+    assert f"macro {macro} " in message
+
+
+def test_every_macro_of_traits_is_called_here() -> None:
+    files = [file for room in ("traits", "behaviour") for file in (MACROS / room).glob("*.sql")]
+    bodies = {file.stem: file.read_text("utf-8") for file in files}
+    calls = [*RELATIONS, *(call for calls in AGGREGATES.values() for call in calls)]
+    called = set(re.findall(r"(\w+)\(", " ".join([FIFTHS, *(call.sql for call in calls)])))
+    while more := {
+        name
+        for name in bodies.keys() - called
+        if any(re.search(rf"\b{name}\(", bodies[user]) for user in bodies.keys() & called)
+    }:
+        called |= more
+    of_identifies = {"latest"}
+    assert bodies.keys() - called == of_identifies
 
 
 def test_any_text_is_a_key(compiled: Compiled) -> None:
