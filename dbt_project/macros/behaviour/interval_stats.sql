@@ -1,7 +1,7 @@
-{#- Per user the gaps between consecutive events of this name: how many (`as`_gaps), and their median in days of 24
-    hours (`as`_gap_median_days, double; of an even number the mean of the two in the middle; null without a gap), and when
-    the latest happened (last_`as`_at).
-    Events at the same instant are a gap of 0. A select over users who have such an event. -#}
+{#- Per user the gaps between consecutive events of this name, or of these names (a list): how many (`as`_gaps), and
+    their median in days of 24 hours (`as`_gap_median_days, double; of an even number the mean of the two in the
+    middle; null without a gap), and when the latest happened (last_`as`_at). Events at the same instant are a gap
+    of 0. A select over users who have such an event. -#}
 {%- macro interval_stats(events, event, as) -%}
     select
         user_id,

@@ -1,6 +1,6 @@
 {#- Per user how many of the latest events of this name in a row satisfy `condition` (SQL over the row); the first that
     does not, or of which it is null, ends it. Order: moment(). A select of (user_id, `as`) over users who have such
-    an event; 0 if their latest does not satisfy it.
+    an event that counts; 0 if their latest does not satisfy it.
 
     resets       a relation (user_id, reset_at): only events after a user's latest reset count, so that what the
                  streak starts can run again. audience_exits gives the exits from an audience.

@@ -4,5 +4,5 @@
 {%- endmacro -%}
 
 {%- macro duckdb__days_since(column) -%}
-    (epoch_us({{ as_of() }}) - epoch_us({{ column }})) / 86400000000.0
+    ((epoch_us({{ as_of() }}) - epoch_us({{ column }})) / 86400000000.0)
 {%- endmacro -%}

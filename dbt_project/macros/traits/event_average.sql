@@ -2,5 +2,5 @@
     Arguments: see counted_event. -#}
 {%- macro event_average(event, property) -%}
     {%- set amount = event_amount(event, property, **kwargs) -%}
-    cast(sum({{ amount }}) as double) / nullif(count({{ amount }}), 0)
+    (cast(sum({{ amount }}) as double) / nullif(count({{ amount }}), 0))
 {%- endmacro -%}

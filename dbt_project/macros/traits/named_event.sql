@@ -1,7 +1,7 @@
 {#- Whether a row is an event of this name, or of one of these names (a list). -#}
 {%- macro named_event(event) -%}
     {%- set names = [event] if event is string else event -%}
-    {%- if not names or names is mapping -%}
+    {%- if not names or names is mapping or names is not iterable or '' in names or names | reject('string') | list -%}
         {%- do exceptions.raise_compiler_error(
             "event is " ~ (event | tojson) ~ "; accepted: the name of an event, or a list of names"
         ) -%}

@@ -1,9 +1,7 @@
 {#- Aggregate: the different texts of a property as a JSON array in alphabetical order (of bytes), [] if there is
     none; with `cap` only the first so many. For another order see unique_list_by_use. Arguments: see counted_event. -#}
 {%- macro unique_list(event, property, cap=none) -%}
-    {%- if cap is not none and (cap is not integer or cap < 1) -%}
-        {%- do exceptions.raise_compiler_error("cap is " ~ (cap | tojson) ~ "; accepted: a whole number from 1 on") -%}
-    {%- endif -%}
+    {%- if cap is not none -%} {%- do whole_number('cap', cap) -%} {%- endif -%}
     {{- return(adapter.dispatch('unique_list', 'tailrace')(event_text(event, property, **kwargs), cap)) -}}
 {%- endmacro -%}
 

@@ -5,6 +5,7 @@
     {%- if order not in ('first', 'last') -%}
         {%- do exceptions.raise_compiler_error("order is '" ~ order ~ "'; accepted: first, last") -%}
     {%- endif -%}
+    {%- if cap is not none -%} {%- do whole_number('cap', cap) -%} {%- endif -%}
     {%- set used = 'min(' ~ moment() ~ ')' if order == 'first' else 'max(' ~ moment() ~ ')' -%}
     select
         user_id,
