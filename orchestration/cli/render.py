@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,6 +66,9 @@ def _plain(text: str) -> str:
     return f"{space[0]}{without_breaks(without_secrets(text))}{space[1]}" if text.strip() else text
 
 
+_CALL_STACK = re.compile(r"\n\s*> (in macro|called by)")
+
+
 def show_build(out: Console, run: DbtRun) -> None:
     """Show what dbt built, and each failure with its file and dbt's words."""
     done = sum(node.status == "success" for node in run.nodes)
@@ -78,7 +82,7 @@ def show_build(out: Console, run: DbtRun) -> None:
 
 def _said(message: str) -> list[str]:
     """Return dbt's words without its own call stack and blank lines."""
-    lines = message.split("\n> in macro")[0].splitlines()
+    lines = _CALL_STACK.split(message)[0].splitlines()
     return [line.strip() for line in lines if line.strip()][:MESSAGE_LINES]
 
 
@@ -100,7 +104,7 @@ def show_evaluations(out: Console, evaluations: Iterable[Evaluation]) -> None:
 
 
 def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
-    """Show one line per sync, then the reasons of those that did not get through."""
+    """Show one line per sync that was tried, then the reasons of those that did not get through."""
     listed = list(runs)
     columns = ("sync", "status", "calls", "delivered", "rejected", "skipped", "rows/s")
     rows = [
@@ -114,8 +118,10 @@ def show_syncs(out: Console, runs: Iterable[SyncRun]) -> None:
             run.delivered / run.seconds if run.seconds else 0.0,
         )
         for run in listed
+        if run.status != "waiting"
     ]
-    out.print(table("Syncs", columns, rows))
+    if rows or not listed:
+        out.print(table("Syncs", columns, rows))
     for run in listed:
         same = [other.sync for other in listed if other.reasons == run.reasons]
         if run.sync == same[0]:
