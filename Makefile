@@ -50,6 +50,7 @@ bench: .venv/ready
 	@$(MAKE) --no-print-directory .bench/ready || echo "drt-core cannot be installed: going on without it"
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.planning
+	$(BIN)/python -m tests.bench.traits
 
 data: .venv/ready
 	$(BIN)/python data/generate.py --events $(EVENTS) --out $(if $(filter 225000,$(EVENTS)),data/sample,data/local/large)

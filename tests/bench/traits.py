@@ -1,9 +1,8 @@
-"""`make bench`: what traits and audiences cost over many raw events, beside one query by hand.
+"""What traits and audiences cost over many raw events: `python -m tests.bench.traits`.
 
-EVENTS rows (50 million), a user for about 45 of them. Built in full, from raw rows to audiences; by
-hand (`by_hand.sql`: all columns of user_traits, and who is in which audience, in one script over the
-same event log); and incrementally, after the last hundredth of the rows has arrived. The last must
-equal a full build row for row. Each runs in a process of its own, with dbt's threads and memory.
+EVENTS rows (50 million), a user for about 45 of them. Built in full, from raw rows to audiences, and
+incrementally, after the last hundredth of the rows has arrived; that must equal a full build row for
+row. Each runs in a process of its own, with dbt's threads and memory.
 """
 
 from __future__ import annotations
@@ -27,9 +26,11 @@ from tests.bench.raw_events import make_warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = int(os.environ.get("EVENTS", "50000000"))
-MEMORY = os.environ.get("TAILRACE_MEMORY_LIMIT", "6GB")
 AS_OF = datetime(2026, 6, 30, 21, tzinfo=UTC)
-ANSWERS = ("traits", "audiences")
+TABLES = (
+    "user_traits",
+    *(file.stem for file in (ROOT / "dbt_project/models/audiences").glob("*.sql")),
+)
 
 
 def build(warehouse: str, mode: str) -> dict[str, Any]:
@@ -52,17 +53,7 @@ def build(warehouse: str, mode: str) -> dict[str, Any]:
     return {"seconds": seconds, "layers": layers, "models": models}
 
 
-def by_hand(warehouse: str, _mode: str) -> dict[str, Any]:
-    """Run the one script; its answers stay beside ours, in schema by_hand."""
-    with closing(duckdb.connect(warehouse)) as connection:
-        connection.execute(f"set threads = 2; set memory_limit = '{MEMORY}'")
-        connection.execute("set preserve_insertion_order = false; set TimeZone = 'UTC'")
-        started = time.perf_counter()
-        connection.execute((ROOT / "tests/bench/by_hand.sql").read_text())
-        return {"seconds": time.perf_counter() - started}
-
-
-JOBS = {"build": build, "by_hand": by_hand}
+JOBS = {"build": build}
 
 
 def run(job: str, warehouse: Path, mode: str = "") -> dict[str, Any]:
@@ -93,23 +84,15 @@ def bring_back(warehouse: Path) -> None:
         connection.execute("insert into raw.tracks select * from later; drop table later")
 
 
-def answers(warehouse: Path, schema: str) -> dict[str, tuple[int, str]]:
-    """Return rows and a fingerprint of user_traits and of each audience."""
+def answers(warehouse: Path) -> dict[str, str]:
+    """Return a fingerprint of all rows of user_traits and of each audience."""
     with closing(duckdb.connect(str(warehouse), read_only=True)) as connection:
-        tables = connection.execute(
-            "select table_name from information_schema.tables where table_schema = ? "
-            "and table_name in (select table_name from information_schema.tables "
-            "where table_schema = 'by_hand') order by 1",
-            [schema],
-        ).fetchall()
-        found = {}
-        for (table,) in tables:
-            columns = "t" if table == "user_traits" else "t.user_id"
-            [(rows, told)] = connection.execute(
-                f"select count(*), cast(sum(hash({columns})) as varchar) from {schema}.{table} as t"
-            ).fetchall()
-            found[table] = (rows, told)
-    return found
+        return {
+            table: connection.execute(
+                f"select cast(sum(hash(t)) as varchar) from analytics.{table} as t"
+            ).fetchall()[0][0]
+            for table in TABLES
+        }
 
 
 def measure(folder: Path, events: int) -> dict[str, Any]:
@@ -119,32 +102,21 @@ def measure(folder: Path, events: int) -> dict[str, Any]:
     run("build", warehouse, "full")
     bring_back(warehouse)
     told["incremental"] = run("build", warehouse, "incremental")
-    told["by_hand"] = run("by_hand", warehouse)
-    incremental = answers(warehouse, "analytics")
+    incremental = answers(warehouse)
     told["full"] = run("build", warehouse, "full")
-    full = answers(warehouse, "analytics")
-    told["incremental_is_full"] = incremental == full
-    told["by_hand_is_ours"] = {
-        table: found == full[table] for table, found in answers(warehouse, "by_hand").items()
-    }
+    told["incremental_is_full"] = incremental == answers(warehouse)
     return told
 
 
 def show(told: dict[str, Any]) -> None:
-    full, incremental, hand = told["full"], told["incremental"], told["by_hand"]
-    ours = sum(full["layers"].get(layer, 0.0) for layer in ANSWERS)
+    full, incremental = told["full"], told["incremental"]
     print(f"\n{told['events']:,} raw events; the last {told['later']:,} arrive later")
     for name, one in (("full build", full), ("incremental build", incremental)):
         layers = ", ".join(f"{layer} {s:.1f}" for layer, s in one["layers"].items() if s > 0.05)
         print(f"{name:24} {one['seconds']:8.1f} s {one['peak_mb']:8,.0f} MB   {layers}")
-    print(f"{'by hand':24} {hand['seconds']:8.1f} s {hand['peak_mb']:8,.0f} MB")
-    print(
-        f"traits and audiences: {ours:.1f} s, {ours / hand['seconds']:.2f} x by hand (budget 1.5)"
-    )
     share = incremental["seconds"] / full["seconds"]
     print(f"incremental: {share:.0%} of a full build (budget 20%)")
     print(f"incremental equals full: {told['incremental_is_full']}")
-    print(f"by hand equals ours: {told['by_hand_is_ours']}")
 
 
 def main() -> None:
