@@ -1,7 +1,7 @@
 {#- `first`, then `then` within `hours`, and none of `without` in between. Per user the latest time at which that came
-    about: `as` is when the `then` happened, always the next one after its `first`. After means later, by the clock; up to and with exactly `hours`
-    later counts; a `without` at the very instant of the `first` or of the `then` is not in between. A select of
-    (user_id, `as`) over users to whom it happened. -#}
+    about: `as` is when the `then` happened, always the next one after its `first`. After means later, by the clock;
+    up to and with exactly `hours` later counts; a `without` at the very instant of the `first` or of the `then` is
+    not in between. A select of (user_id, `as`) over users to whom it happened. -#}
 {%- macro sequence(events, first, then, hours, without=none, as='completed_at') -%}
     {%- do whole_number('hours', hours) -%}
     select
