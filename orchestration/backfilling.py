@@ -12,7 +12,13 @@ from orchestration.chain import Step, compile_chain, make_at, make_undated
 from orchestration.days import SECOND, last_second, last_seconds, project_zone
 from orchestration.dbt import DbtPaths
 from orchestration.ids import new_id
-from orchestration.intervals import add_point, begin_points, store_points
+from orchestration.intervals import (
+    KNOWN_STAYS,
+    add_point,
+    begin_points,
+    keep_known_stays,
+    store_points,
+)
 from orchestration.memberships import check_columns
 from orchestration.project import Audience, Project
 from orchestration.sql.names import aware_utc
@@ -90,6 +96,7 @@ def backfill(
     with connect() as warehouse:
         _check_coverage(warehouse, audience, instants[-1], replace=replace)
     chain = compile_chain(paths, audience)
+    asks_for_stays = any(KNOWN_STAYS in step.sql for step in chain)
     since, empty = last_second(first - timedelta(days=1), zone) + SECOND, 0
     for start in range(0, len(instants), DAYS_AT_ONCE):
         piece = instants[start : start + DAYS_AT_ONCE]
@@ -98,6 +105,8 @@ def backfill(
             make_undated(warehouse, chain)
             for done, as_of in enumerate(piece, start=start + 1):
                 evaluation_id = new_id("e", clock.now())
+                if asks_for_stays:
+                    keep_known_stays(warehouse, audience, since, piece[-1])
                 empty += _evaluate(warehouse, audience, project, chain, as_of, evaluation_id)
                 if progress:
                     progress(done, len(instants))

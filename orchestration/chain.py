@@ -13,6 +13,7 @@ from typing import Any
 
 from destinations.errors import DataError
 from orchestration.dbt import DbtPaths, manifest, run_dbt
+from orchestration.intervals import KNOWN_STAYS
 from orchestration.preview import SENTINEL
 from orchestration.project import Audience
 from orchestration.sql.names import ident, instant
@@ -42,10 +43,18 @@ class Step:
 def compile_chain(paths: DbtPaths, audience: Audience) -> tuple[Step, ...]:
     """Compile an audience and its ancestors; each comes after those it reads.
 
+    Where they ask who was in an audience before, they read `intervals.KNOWN_STAYS`.
+
     Raises:
         DataError: one of them does not compile.
     """
-    return compile_model(paths, audience.key, audience.model.file)
+    chain = compile_model(paths, audience.key, audience.model.file)
+    stays = {
+        source["relation_name"]: KNOWN_STAYS
+        for source in manifest(paths)["sources"].values()
+        if (source["schema"], source["name"]) == ("tailrace", "membership_intervals")
+    }
+    return tuple(replace(step, sql=_renamed(step.sql, stays)) for step in chain)
 
 
 def compile_model(paths: DbtPaths, name: str, file: str) -> tuple[Step, ...]:

@@ -107,6 +107,36 @@ _REPLACE = (
 )
 
 
+KNOWN_STAYS = "tailrace_known_stays"
+"""The stays as the days so far have them: what the SQL of an audience may read in a backfill."""
+
+_KNOWN_STAYS = f"""
+create or replace temp table {KNOWN_STAYS} as
+select * from tailrace.membership_intervals as i
+where i.audience <> $audience or not exists (
+    select 1 from tailrace_cut as c where c.user_id = i.user_id and c.entered_at = i.entered_at
+)
+union all by name
+select cast($audience as varchar) as audience, s.*, 'backfill' as origin from tailrace_stays as s
+"""
+
+
+def keep_known_stays(
+    warehouse: Warehouse, audience: Audience, first: datetime, last: datetime
+) -> None:
+    """Make `KNOWN_STAYS` of the stays there are and the points set aside, as `store_points` would.
+
+    A day of a backfill may ask who left before it: the answer is in the days before, which are
+    not stored yet, and not in those that are being replaced.
+    """
+    values = {
+        "audience": audience.key, "first": naive_utc(first), "last": naive_utc(last),
+    }  # fmt: skip
+    for statement in (_WINDOW, _CUT, _STAYS, _KNOWN_STAYS):
+        used = {name: value for name, value in values.items() if f"${name}" in statement}
+        warehouse.execute(statement, used)
+
+
 def begin_points(warehouse: Warehouse) -> None:
     """Make room, on this connection, for the points of a backfill."""
     warehouse.execute(

@@ -85,6 +85,23 @@ def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(
     assert known(shell, "re_engagement", f"{DAYS[1]} 23:59:59") == expected
 
 
+def test_an_audience_that_asks_who_left_it_is_filled_in_as_it_was_live(shell: Shell) -> None:
+    days = [f"2026-06-{day} 23:59:59" for day in (18, 21, 24, 27)]
+    for at in days:
+        shell.json("build", "--as-of", f"{at}Z")
+        (live,) = shell.json("evaluate", "shallow_sessions")["audiences"]
+        assert live["status"] == "committed", live["reasons"]
+    said = {at: known(shell, "shallow_sessions", at) for at in days[:3]}
+    assert len(set(map(tuple, said.values()))) == 3
+    assert shell.rows(
+        "select count(*) > 5 from tailrace.membership_intervals where exited_at is not null"
+    ) == [(True,)]
+    for at in days[1:3]:
+        day = at[:10]
+        shell.run("backfill", "shallow_sessions", "--from", day, "--to", day, "--replace")
+    assert {at: known(shell, "shallow_sessions", at) for at in days[:3]} == said
+
+
 def test_a_day_that_cannot_be_answered_keeps_nothing(shell: Shell) -> None:
     mine = replace(shell, project=copy_project(shell.folder))
     model = mine.project / "models" / "audiences" / "re_engagement.sql"

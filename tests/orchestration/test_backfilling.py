@@ -98,6 +98,54 @@ def stays_of(world: World, audience: str) -> list[Any]:
     )
 
 
+# Out on each third day; who has left stays away for two days.
+PAUSES = f"""
+select user_id from tailrace_at_0_user_traits
+where extract(day from {SENTINEL})::int % 3 <> 0 and user_id not in (
+    select user_id from {intervals.KNOWN_STAYS}
+    where audience = 'lapsed' and exited_at <= {SENTINEL}
+        and exited_at > {SENTINEL} - interval 2 day
+)
+"""
+
+
+def pausing(last: int) -> list[tuple[int, str]]:
+    """Return (day, user) of all members from the second to a last day of February."""
+    found: list[tuple[int, str]] = []
+    before: set[str] = set()
+    left: set[str] = set()
+    for day in range(2, last + 1):
+        members = {f"u{n}" for n in range(1, day)} - left if day % 3 else set()
+        before, left = members, before - members
+        found += [(day, user) for user in members]
+    return sorted(found)
+
+
+def members_by_day(world: World) -> list[tuple[int, str]]:
+    return world.rows(
+        "select distinct extract(day from e.as_of)::int, i.user_id "
+        "from tailrace.evaluations as e join tailrace.membership_intervals as i "
+        "on i.audience = e.audience and i.entered_at <= e.as_of "
+        "and (i.exited_at is null or i.exited_at > e.as_of) "
+        "where e.audience = 'lapsed' and e.status = 'committed' order by all"
+    )
+
+
+@pytest.mark.parametrize("at_once", [31, 1, 4])
+def test_a_day_knows_who_left_on_the_days_before(
+    filled: World, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    chained(monkeypatch, PAUSES)
+    monkeypatch.setattr(backfilling, "DAYS_AT_ONCE", at_once)
+    fill(filled, date(2026, 2, 2), date(2026, 2, 11))
+    found = members_by_day(filled)
+    assert found == pausing(11)
+    unpaused = sum(day - 1 for day in range(2, 12) if day % 3)
+    assert len(found) < unpaused - 10, "nobody paused"
+    fill(filled, date(2026, 2, 2), date(2026, 2, 11))
+    assert members_by_day(filled) == found, "once more, and nothing that is replaced was read"
+
+
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
