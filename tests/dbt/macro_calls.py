@@ -151,12 +151,7 @@ def aggregates() -> list[Call]:
                     lambda user, got=got, make=of_texts: make(oracle.texts(got(user), ITEM)),
                 )
             )
-    names = Call(
-        "json_sorted_list",
-        jinja("json_sorted_list", "event"),
-        lambda user: sorted({row["event"] for row in user.rows}),
-    )
-    return [*calls, names, *ratios(), *abandonments()]
+    return [*calls, *ratios(), *abandonments()]
 
 
 def ratios() -> list[Call]:

@@ -5,6 +5,6 @@
         user_id,
         max(exited_at) as reset_at
     from {{ source('tailrace', 'membership_intervals') }}
-    where audience = '{{ audience }}' and exited_at <= {{ as_of() }}
+    where audience = {{ quoted(audience) }} and exited_at <= {{ as_of() }}
     group by user_id
 {%- endmacro -%}

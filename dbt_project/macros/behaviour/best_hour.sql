@@ -13,7 +13,7 @@
         from (
             select
                 events.user_id,
-                extract(hour from {{ local_time('events.occurred_at', 'coalesce(known.name, ' ~ "'" ~ var('time_zone') ~ "'" ~ ')') }}) as hour
+                extract(hour from {{ local_time('events.occurred_at', 'coalesce(known.name, ' ~ quoted(var('time_zone')) ~ ')') }}) as hour
             from {{ events }} as events
             left join {{ zones }} as zones on events.user_id = zones.user_id
             left join ({{ known_zones() }}) as known on zones.time_zone = known.name

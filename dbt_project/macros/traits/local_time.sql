@@ -2,8 +2,7 @@
     has one local time everywhere, while a local time may be two instants or none: days and hours are always
     made in this direction. -#}
 {%- macro local_time(column, zone=none) -%}
-    {%- set named = dbt.string_literal(dbt.escape_single_quotes(var('time_zone'))) -%}
-    {{- return(adapter.dispatch('local_time', 'tailrace')(column, zone or named)) -}}
+    {{- return(adapter.dispatch('local_time', 'tailrace')(column, zone or quoted(var('time_zone')))) -}}
 {%- endmacro -%}
 
 {%- macro duckdb__local_time(column, zone) -%}

@@ -6,11 +6,11 @@
             "event is " ~ (event | tojson) ~ "; accepted: the name of an event, or a list of names"
         ) -%}
     {%- endif -%}
-    {%- set quoted = [] -%}
+    {%- set literals = [] -%}
     {%- for name in names -%}
-        {%- do quoted.append(dbt.string_literal(dbt.escape_single_quotes(name))) -%}
+        {%- do literals.append(quoted(name)) -%}
     {%- endfor -%}
-    {%- if quoted | length == 1 -%} event = {{ quoted[0] }}
-    {%- else -%} event in ({{ quoted | join(', ') }})
+    {%- if literals | length == 1 -%} event = {{ literals[0] }}
+    {%- else -%} event in ({{ literals | join(', ') }})
     {%- endif -%}
 {%- endmacro -%}

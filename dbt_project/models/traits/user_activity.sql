@@ -16,7 +16,7 @@ select
         where {{ event_text('Feature Used', 'feature_name') }} = 'export'
     ) as exports_total,
     max(occurred_at) filter (
-        where {{ event_text('Feature Used', 'feature_name') }} = '{{ var("gap_feature") }}'
+        where {{ event_text('Feature Used', 'feature_name') }} = {{ quoted(var('gap_feature')) }}
     ) as gap_feature_used_at,
     {{ event_exists('Onboarding Completed') }} as onboarding_completed,
     {{ percent_of_checklist(
