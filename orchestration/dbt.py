@@ -99,7 +99,7 @@ def run_dbt(
     as_of: datetime | None,
     select: Sequence[str] = (),
     exclude: Sequence[str] = NOT_IN_PRODUCTION,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, Any] | None = None,
     full_refresh: bool = False,
     quiet: bool = True,
 ) -> DbtRun:

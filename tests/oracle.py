@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -19,6 +19,7 @@ import pandas as pd
 
 from tests import oracle_behaviour as behaviour
 from tests.churn_oracle import risks, snapshots
+from tests.oracle_identity import identity
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)
@@ -36,20 +37,28 @@ class Known:
 
 
 def known_at(
-    tracks: list[Row], identifies: list[Row], as_of: datetime, visibility: str = "occurred"
+    tracks: list[Row],
+    identifies: list[Row],
+    as_of: datetime,
+    visibility: str = "occurred",
+    aliases: Sequence[Row] = (),
 ) -> Known:
     """Return the calls of `rows_of(...)` visible at `as_of` (naive UTC)."""
     calls = first_copies(visible(identifies, as_of, visibility), needs=("user_id",))
-    owner = owners(calls)
+    named = first_copies(visible(aliases, as_of, visibility), needs=("previous_id", "user_id"))
     time = {"occurred": "occurred_at", "received": "received_at"}[visibility]
+    who = identity(calls, named, time=time)
+    owner = owners([*calls, *({**row, "anonymous_id": row["previous_id"]} for row in named)])
     events = []
     for event in first_copies(visible(tracks, as_of, visibility), needs=("event",)):
         link = None if event["user_id"] else owner.get(event["anonymous_id"])
-        user = link["user_id"] if link else event["user_id"]
-        since = max(event["occurred_at"], event[time], link[time] if link else event[time])
+        said = link["user_id"] if link else event["user_id"]
+        user, merged_at = who.merges.get(said, (said, event[time]))
+        since = max(event["occurred_at"], event[time], merged_at, *([link[time]] if link else []))
         properties = as_object(event["properties"])
         events.append({**event, "user_id": user, "known_at": since, "properties": properties})
-    return Known(as_of, calls, events)
+    own = [{**call, "user_id": who.user(call["user_id"])} for call in calls]
+    return Known(as_of, own, events)
 
 
 def rows_of(frame: pd.DataFrame) -> list[Row]:
@@ -84,7 +93,7 @@ def first_copies(rows: Iterable[Row], needs: tuple[str, ...]) -> list[Row]:
     """Return one row per message: of its valid copies the one that arrived first."""
     best: dict[str, Row] = {}
     for row in rows:
-        somebody = row["user_id"] or row["anonymous_id"]
+        somebody = row["user_id"] or row.get("anonymous_id")
         if not (row["row_id"] and somebody and all(row[key] for key in needs)):
             continue
         key = row["message_id"] or row["row_id"]
@@ -104,7 +113,7 @@ def moment(row: Row) -> tuple[datetime, datetime, str]:
 
 
 def owners(identifies: Iterable[Row]) -> dict[str, Row]:
-    """Return the call that gives each anonymous id its user: the first identify on it."""
+    """Return the call that gives each anonymous id its user: the first one that names both."""
     owner: dict[str, Row] = {}
     for row in sorted(identifies, key=moment):
         if row["anonymous_id"]:

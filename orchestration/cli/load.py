@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _COLUMN_OPTIONS = {
     "user": "who did it",
     "anonymous": "the device or cookie, where nobody was signed in",
+    "previous": "the id used before (aliases)",
     "event": "what was done",
     "time": "when: ISO 8601 (without an offset: UTC), or epoch seconds or milliseconds",
     "received": "when it arrived",
@@ -45,7 +46,9 @@ def _column_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--sample", is_flag=True, help="Load the bundled sample, moved to end now.")
 @click.option("--end", type=Instant(), help="With --sample: its last event falls here.")
 @click.option("--until", type=Instant(), help="With --sample: only what had arrived by then.")
-@click.option("--table", default="tracks", show_default=True, help="tracks, identifies or pages.")
+@click.option(
+    "--table", default="tracks", show_default=True, help="tracks, identifies, pages or aliases."
+)
 @_column_options
 @click.option("--all-columns", is_flag=True, help="Every other column becomes a property.")
 @click.option("--rename", multiple=True, metavar="OLD=NEW", help="Rename an event (repeatable).")

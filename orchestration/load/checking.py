@@ -22,7 +22,7 @@ class Facts:
 
     Attributes:
         nobody: rows with neither user id nor anonymous id, which can belong to no one.
-        nameless: rows of somebody that name no event.
+        nameless: rows of somebody that name no event, or no previous id.
         without_id: rows that carry no id.
         first_at: earliest time of the rows that count, naive UTC.
         last_at: latest one.
@@ -38,11 +38,14 @@ class Facts:
 
 
 def kept_sql(source: Source, found: Mapping[str, int]) -> tuple[str, str]:
-    """Return SQL conditions: the row is of somebody, and it names an event (if it has to)."""
+    """Return SQL conditions: the row is of somebody, and it says what it has to.
+
+    That is an event of a track call, and the previous id of an alias call.
+    """
     who = [text_of(source, found[role]) for role in ("user", "anonymous") if role in found]
     somebody = f"coalesce({', '.join(who)}) is not null"
-    named = f"{text_of(source, found['event'])} is not null" if "event" in found else "true"
-    return somebody, named
+    what = [text_of(source, found[role]) for role in ("event", "previous") if role in found]
+    return somebody, " and ".join(f"{column} is not null" for column in what) or "true"
 
 
 def check(

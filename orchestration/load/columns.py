@@ -12,6 +12,7 @@ from orchestration.warehouse.raw import RAW_TABLES
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "user": ("userid", "user"),
     "anonymous": ("anonymousid",),
+    "previous": ("previousid",),
     "event": ("event", "eventname", "eventtype", "type"),
     "time": ("timestamp", "time", "ts", "occurredat", "eventtime", "createdat"),
     "received": ("receivedat",),
@@ -26,6 +27,7 @@ earlier ones win. Every other role is known by its own name."""
 _RAW_NAMES = {
     "user": "user_id",
     "anonymous": "anonymous_id",
+    "previous": "previous_id",
     "time": "timestamp",
     "received": "received_at",
     "message": "message_id",
@@ -42,6 +44,7 @@ class ColumnMap:
 
     user: str | None = None
     anonymous: str | None = None
+    previous: str | None = None
     event: str | None = None
     time: str | None = None
     properties: str | None = None
@@ -128,8 +131,9 @@ def _known(names: Sequence[str], role: str, taken: set[int]) -> int | None:
 
 
 def _require(found: Mapping[str, int], source: Source, table: str) -> None:
-    needed = [("time",), ("user", "anonymous")] + ([("event",)] if table == "tracks" else [])
-    for either in needed:
+    who = ("user", "anonymous") if table != "aliases" else ("user",)
+    what = {"tracks": [("event",)], "aliases": [("previous",)]}.get(table, [])
+    for either in [("time",), who, *what]:
         if not any(role in found for role in either):
             flags = " or ".join(f"{flag(role)} COL" for role in either)
             msg = (

@@ -43,7 +43,7 @@ def load_files(
         warehouse: where to.
         files: CSV, TSV, NDJSON, JSON (each also `.gz`) or Parquet.
         clock: for the record of loads.
-        table: tracks, identifies or pages.
+        table: tracks, identifies, pages or aliases.
         columns: which column is which, where the name does not say it.
         rename: event names to change on the way in.
         replace: drop what is there first, with all that was computed from it.
@@ -105,16 +105,17 @@ def _result(source: Source, table: str, facts: Facts, loaded: int) -> FileLoad:
         skipped=skipped,
         first_at=None if facts.first_at is None else aware_utc(facts.first_at),
         last_at=None if facts.last_at is None else aware_utc(facts.last_at),
-        notes=_notes(facts),
+        notes=_notes(facts, table),
     )
 
 
-def _notes(facts: Facts) -> tuple[str, ...]:
+def _notes(facts: Facts, table: str) -> tuple[str, ...]:
     said = []
     if facts.nobody:
         said.append(f"rows of nobody, skipped since they can belong to no user: {facts.nobody:,}")
     if facts.nameless:
-        said.append(f"rows without an event name, skipped: {facts.nameless:,}")
+        missing = "a previous id" if table == "aliases" else "an event name"
+        said.append(f"rows without {missing}, skipped: {facts.nameless:,}")
     if facts.without_id:
         said.append(f"rows without an id, told apart by their content: {facts.without_id:,}")
     for name, rows in facts.renamed.items():

@@ -18,6 +18,7 @@ from orchestration.warehouse.raw import RAW_TABLES
 if TYPE_CHECKING:
     import duckdb
 
+SAMPLE_TABLES = ("tracks", "identifies", "pages")
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
@@ -49,7 +50,7 @@ def load_sample(
     """
     import duckdb
 
-    missing = [table for table in RAW_TABLES if not (folder / f"{table}.parquet").is_file()]
+    missing = [table for table in SAMPLE_TABLES if not (folder / f"{table}.parquet").is_file()]
     if missing:
         raise ConfigError(
             f"the sample is not there: data/sample/{missing[0]}.parquet is part of a clone of "
@@ -63,7 +64,7 @@ def load_sample(
             shift = _shift(con, folder, ends)
             loads = tuple(
                 _load(warehouse, con, folder / f"{table}.parquet", table, shift, until)
-                for table in RAW_TABLES
+                for table in SAMPLE_TABLES
             )
         record(warehouse, "sample", loads, now=clock.now(), end=ends)
     return LoadReport(loads, replaced=replace, end=ends)
@@ -85,7 +86,7 @@ def _end(warehouse: Warehouse, clock: Clock, end: datetime | None) -> datetime:
 def _shift(con: duckdb.DuckDBPyConnection, folder: Path, end: datetime) -> str:
     times = " union all ".join(
         f'select max("timestamp") as t from {_file(folder / f"{table}.parquet")}'
-        for table in RAW_TABLES
+        for table in SAMPLE_TABLES
     )
     [(micros,)] = con.execute(
         f"select epoch_us({instant(end)}) - epoch_us(max(t)) from ({times})"

@@ -37,6 +37,13 @@ RAW_TABLES: Mapping[str, Mapping[str, str]] = {
         "properties": "json",
         **_WHEN,
     },
+    "aliases": {
+        "id": "varchar",
+        "message_id": "varchar",
+        "user_id": "varchar",
+        "previous_id": "varchar",
+        **_WHEN,
+    },
 }
 """Columns and types of `raw.<table>`; every `timestamp` holds UTC."""
 
@@ -47,7 +54,7 @@ def columns_sql(table: str) -> str:
 
 
 def create_raw(warehouse: Warehouse) -> None:
-    """Create schema `raw` and its three tables where they are missing; empty is fine for dbt."""
+    """Create schema `raw` and its tables where they are missing; empty is fine for dbt."""
     warehouse.execute("create schema if not exists raw")
     for table in RAW_TABLES:
         warehouse.execute(f"create table if not exists raw.{table} ({columns_sql(table)})")

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.load.sample import SAMPLE_TABLES
 from orchestration.warehouse.raw import RAW_TABLES
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "sample"
@@ -62,7 +63,7 @@ def test_it_is_small() -> None:
     assert 2_500_000 < size <= 4_000_000
 
 
-@pytest.mark.parametrize("table", RAW_TABLES)
+@pytest.mark.parametrize("table", SAMPLE_TABLES)
 def test_columns_are_those_of_the_raw_tables(sample: Con, table: str) -> None:
     described = sample.execute(f"describe {table}").fetchall()
     assert [row[0] for row in described] == list(RAW_TABLES[table])
@@ -70,7 +71,7 @@ def test_columns_are_those_of_the_raw_tables(sample: Con, table: str) -> None:
 
 def test_the_last_event_is_at_the_end_and_nothing_arrives_after_it(sample: Con) -> None:
     assert one(sample, 'select max("timestamp") from tracks') == END
-    for table in RAW_TABLES:
+    for table in SAMPLE_TABLES:
         assert one(sample, f"select max(received_at) from {table}") <= END
         assert one(sample, f'select count(*) from {table} where received_at < "timestamp"') == 0
         first = one(sample, f'select min("timestamp") from {table}')

@@ -13,7 +13,7 @@ from orchestration.dbt import DbtPaths, DbtRun, run_dbt
 from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
-from tests.dbt.random_logs import random_logs
+from tests.dbt.random_logs import random_aliases, random_logs
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -26,7 +26,9 @@ class Raw:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        logs = random_logs([as_of.replace(tzinfo=None) for as_of in AS_OFS], populations=120)
+        as_ofs = [as_of.replace(tzinfo=None) for as_of in AS_OFS]
+        logs = random_logs(as_ofs, populations=120)
+        self.aliases = random_aliases(as_ofs, populations=120)
         self.tracks = pd.concat([pd.read_parquet(SAMPLE / "tracks.parquet"), logs[0]])
         self.identifies = pd.concat([pd.read_parquet(SAMPLE / "identifies.parquet"), logs[1]])
 
@@ -38,10 +40,9 @@ class Raw:
         with open_duckdb(self.path, clock=SystemClock()) as warehouse:
             create_raw(warehouse)
             create_tables(warehouse)
-            warehouse.append("raw.tracks", pa.Table.from_pandas(self.tracks, preserve_index=False))
-            warehouse.append(
-                "raw.identifies", pa.Table.from_pandas(self.identifies, preserve_index=False)
-            )
+            for table in ("tracks", "identifies", "aliases"):
+                rows = pa.Table.from_pandas(getattr(self, table), preserve_index=False)
+                warehouse.append(f"raw.{table}", rows)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ IDENTIFIES = (
     *(*WHO, "email", "phone", "country", "region", "time_zone", "plan"),
     *("signup_at", "timestamp", "received_at"),
 )
+ALIASES = ("id", "message_id", "user_id", "previous_id", "timestamp", "received_at")
 EVENTS = (
     *(["Session Started"] * 8 + ["Feature Used"] * 5 + ["Onboarding Step Completed"] * 3),
     *("Onboarding Completed", "Order Completed", "Order Completed", "Feature Viewed"),
@@ -105,6 +106,12 @@ class Population:
             "signup_at": self.dice.choice([self.moment(), None, None]),
         }
 
+    def alias(self) -> Row:
+        """Return an alias call between any two ids."""
+        call = self.call()
+        del call["anonymous_id"]
+        return {**call, "previous_id": self.dice.choice([*self.users, *self.devices, None])}
+
     def copy(self, row: Row, other: Row) -> Row:
         """Return another copy of a message, with some of another message's content."""
         taken = {key: other[key] for key in row if key not in WHO[:2] and self.dice.random() < 0.3}
@@ -117,6 +124,15 @@ class Population:
         rows += [self.copy(row, self.dice.choice(rows)) for row in rows if self.dice.random() < 0.1]
         self.dice.shuffle(rows)
         return rows
+
+
+def random_aliases(as_ofs: list[datetime], populations: int) -> pd.DataFrame:
+    """Return alias calls between the ids of every other population of `random_logs`."""
+    rows: list[Row] = []
+    for number in range(0, populations, 2):
+        population = Population(number, as_ofs)
+        rows += population.calls(population.alias, 5)
+    return as_frame(rows, ALIASES)
 
 
 def random_logs(as_ofs: list[datetime], populations: int) -> tuple[pd.DataFrame, pd.DataFrame]:

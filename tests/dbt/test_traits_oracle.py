@@ -19,7 +19,7 @@ AUDIENCES = (
     *("feature_gap", "cart_abandoned", "onboarded_no_report", "dashboard_no_export"),
 )
 
-Rows = tuple[list[oracle.Row], list[oracle.Row]]
+Rows = tuple[list[oracle.Row], list[oracle.Row], list[oracle.Row]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Answers:
 
 @pytest.fixture(scope="module")
 def rows(raw: Raw) -> Rows:
-    return oracle.rows_of(raw.tracks), oracle.rows_of(raw.identifies)
+    tracks, identifies, aliases = map(oracle.rows_of, (raw.tracks, raw.identifies, raw.aliases))
+    return tracks, identifies, aliases
 
 
 @pytest.fixture(
@@ -50,7 +51,8 @@ def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPath
     run = run_dbt(paths, "run", as_of=as_of, variables=variables)
     assert run.success, run.failures
     naive = as_of.replace(tzinfo=None)
-    known = oracle.known_at(*rows, naive, visibility)
+    tracks, identifies, aliases = rows
+    known = oracle.known_at(tracks, identifies, naive, visibility, aliases)
     expected = oracle.traits(known)
     return Answers(
         as_of=naive,
@@ -62,6 +64,12 @@ def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPath
         usual=raw.rows("from analytics.engagement_thresholds"),
         expected_usual=oracle.usual_gap(known, expected),
     )
+
+
+def test_aliases_made_users_one(answers: Answers, raw: Raw) -> None:
+    merged = set(raw.rows("select merged_user_id from analytics.user_merges")["merged_user_id"])
+    assert len(merged) > 10
+    assert not merged & set(answers.traits.index)
 
 
 def plain(values: pd.Series) -> list[object]:

@@ -12,11 +12,14 @@ of_devices as (
 
 identity_map as (select * from {{ ref('identity_map') }}),
 
+user_merges as (select * from {{ ref('user_merges') }}),
+
 identified as (
     select
-        of_users.*,
-        cast(null as timestamp) as linked_at
+        of_users.* replace (coalesce(user_merges.user_id, of_users.user_id) as user_id),
+        user_merges.merged_at as linked_at
     from of_users
+    left join user_merges on of_users.user_id = user_merges.merged_user_id
     union all
     select
         of_devices.* replace (identity_map.user_id as user_id),

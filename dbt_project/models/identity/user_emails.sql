@@ -1,4 +1,4 @@
-with identifies as (select * from {{ ref('identifies_as_of') }}),
+with identifies as (select * from {{ ref('user_identifies') }}),
 
 ranked as (
     select

@@ -1,6 +1,6 @@
 {{ config(materialized='ephemeral') }}
 
-with identifies as (select * from {{ ref('identifies_as_of') }})
+with identifies as (select * from {{ ref('user_identifies') }})
 
 select
     user_id,

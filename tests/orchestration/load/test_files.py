@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from destinations.clock import Clock
+from destinations.errors import ConfigError
 from orchestration.load import ColumnMap, FileLoad, load_files
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.raw import RAW_TABLES, create_raw, raw_counts
@@ -157,6 +158,18 @@ def test_identifies(warehouse: Warehouse, clock: Clock, write: Write) -> None:
     ]  # fmt: skip
 
 
+def test_aliases(warehouse: Warehouse, clock: Clock, write: Write) -> None:
+    path = write("a.csv", "userId,previousId,timestamp\nu1,a1,2026-01-02\nu1,,2026-01-02\n")
+    (load,) = load_files(warehouse, [path], clock=clock, table="aliases").loads
+    assert (load.loaded, load.skipped) == (1, 1)
+    assert "rows without a previous id, skipped: 1" in load.notes
+    assert warehouse.rows("select previous_id, user_id from raw.aliases") == [("a1", "u1")]
+    with pytest.raises(ConfigError, match="--previous COL"):
+        load_files(
+            warehouse, [write("b.csv", "user,time\na,2026-01-02\n")], clock=clock, table="aliases"
+        )
+
+
 def test_pages(warehouse: Warehouse, clock: Clock, write: Write) -> None:
     path = write("p.ndjson", '{"anonymousId":"x","time":"2026-01-02","path":"/","name":"Home"}\n')
     load_files(warehouse, [path], clock=clock, table="pages")
@@ -233,7 +246,7 @@ def test_raw_tables_are_created_once_and_counted(warehouse: Warehouse) -> None:
     described = warehouse.rows("describe raw.identifies")
     assert [(row[0], row[1].lower()) for row in described] == list(RAW_TABLES["identifies"].items())
     warehouse.execute("insert into raw.pages (id) values ('a')")
-    assert raw_counts(warehouse) == {"tracks": 0, "identifies": 0, "pages": 1}
+    assert raw_counts(warehouse) == {"tracks": 0, "identifies": 0, "pages": 1, "aliases": 0}
 
 
 def test_a_result_adds_up() -> None:

@@ -151,7 +151,7 @@ def test_no_such_file_format_or_table(
     assert "no file" in refused(warehouse, clock, tmp_path / "none.csv").message
     assert ".parquet" in refused(warehouse, clock, write("e.xlsx", "x")).accepted
     error = refused(warehouse, clock, write("e.csv", GOOD), table="users")
-    assert error.accepted == ("tracks", "identifies", "pages")
+    assert error.accepted == ("tracks", "identifies", "pages", "aliases")
     with pytest.raises(ConfigError):
         load_files(warehouse, [], clock=clock)
 
