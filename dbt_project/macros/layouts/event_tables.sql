@@ -3,7 +3,7 @@
 
     common    columns that are no property, besides those that begin with context_
     reserved  tables that hold no events
-    key       macro from the name of a column to the name of its property
+    escaped   names that, as a column, have an underscore in front, like those that begin with a digit; [] if none has
 
     `id` is the id of the message. -#}
 {%- macro event_tables_tracks(form) -%}
@@ -42,25 +42,36 @@
     {{- return(event_table_rows(table, made)) -}}
 {%- endmacro -%}
 
-{#- The tables of events: those that var event_tables lists, or all that look like one. A view <table>_view shows
-    the rows of another table once more. Without any, one without columns. -#}
+{#- The tables of the events, as in raw_tables: those that var event_tables lists, or all that look like one. A view
+    <table>_view shows the rows of <table> once more. While nothing has happened, a table without columns. -#}
 {%- macro event_tables(form) -%}
     {%- set tables = raw_tables() -%}
-    {%- set listed = var('event_tables', none) -%}
+    {%- set listed = raw_list('event_tables') -%}
     {%- set chosen = [] -%}
-    {%- for name in listed or [] if execute and name not in tables -%}
-        {%- do exceptions.raise_compiler_error(
-            "var event_tables names '" ~ name ~ "', which " ~ var('raw_schema') ~ " lacks; there are: "
-            ~ tables.keys() | sort | join(', ')
-        ) -%}
+    {%- for name in listed if execute -%}
+        {%- do chosen.append(listed_event_table(tables, name | lower)) -%}
     {%- endfor -%}
-    {%- for name, table in tables.items() -%}
+    {%- for name, table in tables.items() if not listed -%}
         {%- set again = name.endswith('_view') and name[:-5] in tables -%}
-        {%- set looks_like_one = ['id', 'event', 'received_at'] | select('in', table.columns) | list | length == 3 -%}
-        {%- set found = looks_like_one and not again and name not in form.reserved -%}
-        {%- if (listed is none and found) or name in (listed or []) -%} {%- do chosen.append(table) -%} {%- endif -%}
+        {%- set has_all = ['id', 'event', 'received_at'] | select('in', table.columns) | list | length == 3 -%}
+        {%- if has_all and not again and name not in form.reserved -%} {%- do chosen.append(table) -%} {%- endif -%}
     {%- endfor -%}
+    {%- if not chosen and 'tracks' in tables -%}
+        {%- do refuse_raw(
+            'has a table tracks, but none of an event: those have columns id, event and received_at'
+        ) -%}
+    {%- endif -%}
     {{- return(chosen or [{'columns': {}}]) -}}
+{%- endmacro -%}
+
+{%- macro listed_event_table(tables, name) -%}
+    {%- if name not in tables or 'id' not in tables[name].columns -%}
+        {%- do exceptions.raise_compiler_error(
+            "var event_tables names '" ~ name ~ "'; accepted: tables of " ~ var('raw_schema')
+            ~ " with a column id: " ~ tables.keys() | sort | join(', ')
+        ) -%}
+    {%- endif -%}
+    {{- return(tables[name]) -}}
 {%- endmacro -%}
 
 {#- {name of the property: column}; `taken` are columns that have a column of their own in staging. -#}
@@ -68,8 +79,10 @@
     {%- set keyed = {} -%}
     {%- for name, column in columns.items() -%}
         {%- if name not in form.common and name not in taken and not name.startswith('context_') -%}
-            {%- set key = form.key(name) -%}
-            {%- do keyed.update({(name if key in columns else key): column}) -%}
+            {%- set bare = name[1:] -%}
+            {%- set escaped = name.startswith('_') and (bare in form.escaped or bare[:1].isdigit()) -%}
+            {%- set key = bare if form.escaped and escaped and bare not in columns else name -%}
+            {%- do keyed.update({key: column}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{- return(keyed) -}}

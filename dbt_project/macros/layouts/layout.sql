@@ -13,32 +13,32 @@
     timestamp and received_at (UTC); more columns may follow. Nothing in it is trimmed, and copies of a message are
     left in. -#}
 {%- macro layout_tracks() -%}
-    {{- return({
-        'tailrace': tailrace_tracks,
-        'segment': segment_tracks,
-        'rudderstack': rudderstack_tracks,
-        'snowplow': snowplow_tracks,
-    }[layout()]()) -}}
+    {%- set chosen = layout() -%}
+    {%- if chosen == 'tailrace' -%} {{- tailrace_tracks() -}}
+    {%- elif chosen == 'segment' -%} {{- segment_tracks() -}}
+    {%- elif chosen == 'rudderstack' -%} {{- rudderstack_tracks() -}}
+    {%- elif chosen == 'snowplow' -%} {{- snowplow_tracks() -}}
+    {%- endif -%}
 {%- endmacro -%}
 
 {#- SQL that has the identify calls as id, message_id, user_id, anonymous_id, email, phone, country, region, time_zone,
     plan (text), signup_at, timestamp and received_at (UTC), likewise. -#}
 {%- macro layout_identifies() -%}
-    {{- return({
-        'tailrace': tailrace_identifies,
-        'segment': segment_identifies,
-        'rudderstack': rudderstack_identifies,
-        'snowplow': snowplow_identifies,
-    }[layout()]()) -}}
+    {%- set chosen = layout() -%}
+    {%- if chosen == 'tailrace' -%} {{- tailrace_identifies() -}}
+    {%- elif chosen == 'segment' -%} {{- segment_identifies() -}}
+    {%- elif chosen == 'rudderstack' -%} {{- rudderstack_identifies() -}}
+    {%- elif chosen == 'snowplow' -%} {{- snowplow_identifies() -}}
+    {%- endif -%}
 {%- endmacro -%}
 
 {#- SQL that has the page views as id, message_id, user_id, anonymous_id, name, path, url, title, referrer (text),
     properties (a JSON object), timestamp and received_at (UTC), likewise. -#}
 {%- macro layout_pages() -%}
-    {{- return({
-        'tailrace': tailrace_pages,
-        'segment': segment_pages,
-        'rudderstack': rudderstack_pages,
-        'snowplow': snowplow_pages,
-    }[layout()]()) -}}
+    {%- set chosen = layout() -%}
+    {%- if chosen == 'tailrace' -%} {{- tailrace_pages() -}}
+    {%- elif chosen == 'segment' -%} {{- segment_pages() -}}
+    {%- elif chosen == 'rudderstack' -%} {{- rudderstack_pages() -}}
+    {%- elif chosen == 'snowplow' -%} {{- snowplow_pages() -}}
+    {%- endif -%}
 {%- endmacro -%}

@@ -69,6 +69,11 @@
 {#- What an event is called here: the collector's name, or what var event_names makes of it. -#}
 {%- macro renamed_event(name) -%}
     {%- set names = var('event_names', none) or {} -%}
+    {%- if names is not mapping -%}
+        {%- do exceptions.raise_compiler_error(
+            "var event_names is '" ~ names ~ "'; accepted: {the collector's name: ours}"
+        ) -%}
+    {%- endif -%}
     {%- if not names -%} {{- return(name) -}} {%- endif -%}
     {%- set cases = [] -%}
     {%- for theirs, ours in names.items() -%}

@@ -19,15 +19,9 @@
         'reserved': form.reserved + [
             'rudder_discards', 'rudder_identity_mappings', 'rudder_identity_merge_rules',
         ],
-        'key': rudderstack_key,
+        'escaped': rudderstack_escaped(),
     }) -%}
     {{- return(form) -}}
-{%- endmacro -%}
-
-{%- macro rudderstack_key(column) -%}
-    {%- set bare = column[1:] -%}
-    {%- set escaped = column.startswith('_') and (bare[:1].isdigit() or bare in rudderstack_escaped()) -%}
-    {{- return(bare if escaped else column) -}}
 {%- endmacro -%}
 
 {%- macro rudderstack_escaped() -%}

@@ -4,7 +4,8 @@
     Read are identifies, pages and the tables of the events, each with a column per trait or property; tracks
     repeats the rows of the latter without their properties. Segment flattens nested objects (product.sku is
     product_sku), writes arrays as text, and makes a time of a property that looks like one: its properties come
-    back that way. A property that is null is absent, as is one whose name Segment reserves.
+    back that way. A property that is null is absent, as is one whose name Segment reserves, or begins with
+    context_.
 
     Of traits, address.country, address.state, timezone (else that of the context) and createdAt are read too:
     https://segment.com/docs/connections/spec/identify/ -#}
@@ -22,8 +23,6 @@
             'uuid', 'uuid_ts', 'loaded_at',
         ],
         'reserved': ['tracks', 'identifies', 'pages', 'screens', 'groups', 'aliases', 'users', 'accounts'],
-        'key': segment_key,
+        'escaped': [],
     }) -}}
 {%- endmacro -%}
-
-{%- macro segment_key(column) -%} {{- return(column) -}} {%- endmacro -%}

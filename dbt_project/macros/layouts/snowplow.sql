@@ -12,27 +12,32 @@
     page       page views (page_view). Snowplow knows the title of a page, but no name. The properties are the rest of
                its address (page_urlhost ...), and what the event says of its campaign and referrer.
 
-    Everything else (pings, transactions ...) is left out, and so are entities (contexts_). It happened at derived_tstamp,
-    which allows for clocks that are wrong, and arrived at collector_tstamp. The device is domain_userid; var
-    snowplow_devices may list other columns, the first that says something counts. network_userid is not asked by
-    default: of events that a server sends, it is the same for many users.
+    Everything else (pings, transactions ...) is left out, and so are entities (contexts_). An event happened at
+    derived_tstamp, which allows for clocks that are wrong, and arrived at collector_tstamp. The device is
+    domain_userid; var snowplow_devices may list other columns, of which the first that says something counts.
+    network_userid is not asked by default: of events that a server sends, it is the same for many users.
 
     Redshift and Postgres keep self-describing events in tables of their own: those are not read. -#}
 {%- macro snowplow_tracks() -%}
     {%- set table = snowplow_table() -%}
     {%- set columns = table.columns -%}
     {%- set described = raw_text(columns, ['event_name']) -%}
-    {%- set structured = snowplow_columns(columns, ['se_category', 'se_action', 'se_label', 'se_property', 'se_value']) -%}
+    {%- set structured = snowplow_is(columns, 'struct') -%}
+    {%- set action = raw_text(columns, ['se_action']) -%}
+    {%- set fields = snowplow_columns(columns, ['se_category', 'se_action', 'se_label', 'se_property', 'se_value']) -%}
+    {%- set name = 'case when ' ~ structured ~ ' then ' ~ action ~ ' else ' ~ described ~ ' end' -%}
     {%- set made = {
-        'event': renamed_event(
-            "case when " ~ snowplow_is(columns, 'struct') ~ " then " ~ raw_text(columns, ['se_action'])
-            ~ " else " ~ described ~ " end"
-        ),
-        'properties': "case when " ~ snowplow_is(columns, 'struct') ~ " then " ~ raw_object(structured)
-            ~ " else " ~ snowplow_said(columns) ~ " end",
+        'event': renamed_event(name),
+        'properties': 'case when ' ~ structured ~ ' then ' ~ raw_object(fields)
+            ~ ' else ' ~ snowplow_said(columns) ~ ' end',
     } -%}
-    {{- return(snowplow_rows(table, made, snowplow_is(columns, 'struct') ~ " or (" ~ snowplow_is(columns, 'unstruct')
-        ~ " and " ~ described ~ " is distinct from " ~ quoted(var('snowplow_identify')) ~ ")")) -}}
+    {%- set condition -%}
+        {{ structured }} or (
+            {{ snowplow_is(columns, 'unstruct') }}
+            and {{ described }} is distinct from {{ quoted(var('snowplow_identify')) }}
+        )
+    {%- endset -%}
+    {{- return(snowplow_rows(table, made, condition)) -}}
 {%- endmacro -%}
 
 {%- macro snowplow_identifies() -%}
@@ -54,8 +59,11 @@
             snowplow_trait(said, ['signup_at', 'signupAt', 'created_at', 'createdAt']), 'VARCHAR'
         ),
     } -%}
-    {{- return(snowplow_rows(table, made, snowplow_is(columns, 'unstruct')
-        ~ " and " ~ raw_text(columns, ['event_name']) ~ " = " ~ quoted(var('snowplow_identify')))) -}}
+    {%- set condition -%}
+        {{ snowplow_is(columns, 'unstruct') }}
+        and {{ raw_text(columns, ['event_name']) }} = {{ quoted(var('snowplow_identify')) }}
+    {%- endset -%}
+    {{- return(snowplow_rows(table, made, condition)) -}}
 {%- endmacro -%}
 
 {%- macro snowplow_pages() -%}

@@ -1,6 +1,12 @@
-{#- The table events as in raw_tables; while it is not there, one without columns. -#}
+{#- The table events as in raw_tables; outside of a build, there may be none: then one without columns. -#}
 {%- macro snowplow_table() -%}
-    {{- return(raw_tables().get('events', {'columns': {}})) -}}
+    {%- set tables = raw_tables() -%}
+    {%- if 'events' not in tables -%} {%- do refuse_raw('has no table events') -%} {%- endif -%}
+    {%- set table = tables.get('events', {'columns': {}}) -%}
+    {%- for name in raw_list('snowplow_devices') if table.relation and name not in table.columns -%}
+        {%- do refuse_raw("has no column '" ~ name ~ "' in events, which var snowplow_devices names") -%}
+    {%- endfor -%}
+    {{- return(table) -}}
 {%- endmacro -%}
 
 {#- Those of these columns that there are, {name: column}. -#}
@@ -44,8 +50,8 @@
     {{- return(first_told(told)) -}}
 {%- endmacro -%}
 
-{#- The events for which `condition` holds, with the columns that all have around those in `made`; no rows if the table is
-    not there. -#}
+{#- The events for which `condition` holds, with the columns that all have around those in `made`; no rows if the table
+    is not there. -#}
 {%- macro snowplow_rows(table, made, condition) -%}
     {%- set columns = table.columns -%}
     {%- set id = raw_text(columns, ['event_id']) -%}
@@ -53,7 +59,7 @@
         {{ id }} as id,
         {{ id }} as message_id,
         {{ raw_text(columns, ['user_id']) }} as user_id,
-        {{ raw_text(columns, var('snowplow_devices')) }} as anonymous_id,
+        {{ raw_text(columns, raw_list('snowplow_devices')) }} as anonymous_id,
         {%- for name, sql in made.items() %}
         {{ sql }} as {{ name }},
         {%- endfor %}
