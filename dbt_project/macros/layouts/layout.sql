@@ -10,8 +10,8 @@
 {%- endmacro -%}
 
 {#- SQL that has the track calls as id, message_id, user_id, anonymous_id, event (text), properties (a JSON object),
-    timestamp and received_at (UTC); more columns may follow. Nothing in it is trimmed, and copies of a message are
-    left in. -#}
+    timestamp and received_at (UTC); more columns may follow. Staging trims texts, and copies of a message are left in:
+    no layout needs to do either. -#}
 {%- macro layout_tracks() -%}
     {%- set chosen = layout() -%}
     {%- if chosen == 'tailrace' -%} {{- tailrace_tracks() -}}

@@ -36,8 +36,8 @@
     {{- return(adapter.dispatch('as_utc', 'tailrace')(column, type)) -}}
 {%- endmacro -%}
 
-{#- A timestamp stays the bare column: by it, whole blocks of rows are skipped. A cast of text to timestamp would
-    drop an offset. -#}
+{#- A timestamp stays the bare column: by it, whole blocks of rows are skipped, as they are by no other type. A cast of
+    text to timestamp would drop an offset. -#}
 {%- macro duckdb__as_utc(column, type) -%}
     {%- if type == 'TIMESTAMP' -%} {{- return(column) -}} {%- endif -%}
     {%- if type == 'TIMESTAMP WITH TIME ZONE' -%} {{- return(column ~ " at time zone 'UTC'") -}} {%- endif -%}
