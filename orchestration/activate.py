@@ -10,13 +10,14 @@ from destinations.clock import whole_second
 from destinations.errors import ConfigError, TailraceError
 from orchestration.accounts import endpoint_name, open_account
 from orchestration.builds import latest_builds
-from orchestration.dbt import DbtRun, run_dbt
+from orchestration.dbt import DbtPaths, DbtRun, run_dbt
 from orchestration.delivering import run_sync
 from orchestration.desired.scope import Mode
 from orchestration.engine import Engine
 from orchestration.load import require_events
 from orchestration.memberships import Evaluation, backwards, evaluate
 from orchestration.project import Audience, Sync
+from orchestration.project_vars import reads_loaded
 from orchestration.sql.names import naive_utc
 from orchestration.sync_runs import SyncRun, failed_run, log_unstarted
 from orchestration.warehouse import Connect
@@ -39,8 +40,10 @@ class Activation:
     syncs: tuple[SyncRun, ...]
 
 
-def prepare(connect: Connect, *, need_events: bool = True) -> None:
+def prepare(connect: Connect, dbt: DbtPaths | None = None, *, need_events: bool = True) -> None:
     """Make sure that the engine's and the raw tables exist, and that there is something in them.
+
+    If the project `dbt` reads other tables than these raw ones, dbt is the one to say so.
 
     Raises:
         DataError: the raw tables are empty; names both ways to load.
@@ -48,7 +51,7 @@ def prepare(connect: Connect, *, need_events: bool = True) -> None:
     with connect() as warehouse:
         create_raw(warehouse)
         create_tables(warehouse)
-        if need_events:
+        if need_events and (dbt is None or reads_loaded(dbt.project_dir)):
             require_events(warehouse)
 
 
@@ -59,7 +62,7 @@ def build(
 
     Without `full_refresh`, events are read only of the hours of arrival that have changed.
     """
-    prepare(engine.connect)
+    prepare(engine.connect, engine.dbt)
     instant = whole_second(as_of or engine.clock.now())
     _check_not_ahead(engine, instant)
     return instant, _run_dbt_when_free(engine, instant, full_refresh=full_refresh)
@@ -90,7 +93,7 @@ def _check_forward(engine: Engine, as_of: datetime) -> None:
     Raises:
         DataError: an audience of the project was evaluated as of later.
     """
-    prepare(engine.connect)
+    prepare(engine.connect, engine.dbt)
     with engine.connect() as warehouse:
         later = warehouse.rows(
             "select audience, max(as_of) from tailrace.evaluations where origin = 'live' "
@@ -117,7 +120,7 @@ def evaluate_audiences(
     engine: Engine, audiences: Iterable[Audience], as_of: datetime | None
 ) -> tuple[Evaluation, ...]:
     """Evaluate audiences at the instant they were built for; one that fails stops no other."""
-    prepare(engine.connect)
+    prepare(engine.connect, engine.dbt)
     with engine.connect() as warehouse:
         builds = latest_builds(warehouse)
         return tuple(
@@ -152,7 +155,7 @@ def run_syncs(
     """Run syncs in order; one waits if a sync it comes after did not get through."""
     chosen = tuple(syncs)
     check_accounts(engine, chosen)
-    prepare(engine.connect)
+    prepare(engine.connect, engine.dbt)
     runs: dict[str, SyncRun] = {}
     renewed: set[str] = set()
     for sync in chosen:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from destinations.errors import ConfigError
+from orchestration.project_vars import project_vars
 
 SECOND = timedelta(seconds=1)
 
@@ -21,13 +18,7 @@ def project_zone(project_dir: Path) -> ZoneInfo:
     Raises:
         ConfigError: there is no such zone.
     """
-    content: Mapping[str, Any] = yaml.safe_load(
-        (project_dir / "dbt_project.yml").read_text(encoding="utf-8")
-    )
-    variables = content.get("vars") or {}
-    own = variables.get(content.get("name"))
-    scoped: Mapping[str, Any] = own if isinstance(own, dict) else {}
-    name = scoped.get("time_zone", variables.get("time_zone", "UTC"))
+    name = project_vars(project_dir).get("time_zone", "UTC")
     try:
         return ZoneInfo(str(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):

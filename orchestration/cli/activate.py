@@ -159,7 +159,7 @@ def plan(
 
     mode = _mode(syncs, modes)
     engine = app.engine()
-    prepare(engine.connect)
+    prepare(engine.connect, engine.dbt)
     known = {item.key: item for item in engine.project.syncs}
     with engine.connect() as warehouse:
         plans = [

@@ -29,7 +29,7 @@ def backfill(app: App, audience: str, first: datetime, last: datetime, replace: 
 
     engine = app.engine()
     found = engine.project.audience(audience)
-    prepare(app.connect)
+    prepare(app.connect, app.dbt)
     done = fill(
         app.dbt,
         app.connect,

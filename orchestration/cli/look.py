@@ -33,7 +33,7 @@ def preview(app: App, audience: str, as_of: datetime | None, show_pii: bool) -> 
     from orchestration.preview import preview as look
 
     engine = app.engine()
-    prepare(app.connect)
+    prepare(app.connect, app.dbt)
     found = look(
         app.dbt,
         app.connect,

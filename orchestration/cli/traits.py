@@ -33,7 +33,7 @@ def check(app: App, as_of: datetime | None) -> None:
     from orchestration.activate import prepare
     from orchestration.trait_checks import check_traits
 
-    prepare(app.connect)
+    prepare(app.connect, app.dbt)
     moment = whole_second(as_of or app.clock.now())
     found = check_traits(app.dbt, app.connect, moment)
     unknown = any(one.status == "unknown" for one in found)

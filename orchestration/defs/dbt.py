@@ -97,7 +97,7 @@ def _arguments(config: BuildConfig) -> list[str]:
     """Make the tables dbt reads and writes, and return what dbt is asked to do."""
     with explained():
         tailrace = engine()
-        prepare(tailrace.connect)
+        prepare(tailrace.connect, tailrace.dbt)
     instant = whole_second(parse_instant(config.as_of) if config.as_of else tailrace.clock.now())
     excluded = [kind.removeprefix("resource_type:") for kind in NOT_IN_PRODUCTION]
     return [

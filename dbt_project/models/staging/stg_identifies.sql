@@ -1,4 +1,4 @@
-with source as (select * from {{ source('raw', 'identifies') }})
+with source as ({{ layout_identifies() }})
 
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,

@@ -1,4 +1,4 @@
-with source as (select * from {{ source('raw', 'pages') }})
+with source as ({{ layout_pages() }})
 
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,

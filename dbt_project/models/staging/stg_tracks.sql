@@ -1,4 +1,4 @@
-with source as (select * from {{ source('raw', 'tracks') }})
+with source as ({{ layout_tracks() }})
 
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
