@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def answer(sql: str, value: str) -> Any:
     return row[0] if row else None
 
 
+@lru_cache(maxsize=100_000)
 def refused_pattern(pattern: str) -> str | None:
     """Return why RE2 cannot search with this regular expression, or None if it can.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from orchestration.tracking_plan.asking import answer
 
@@ -23,5 +24,10 @@ def event_key(name: str) -> str:
     """
     if not name.isascii():
         # DuckDB knows other letters than Python does, and another lower case of some.
-        return str(answer(f"select {EVENT_KEY_SQL}", name))
+        return _asked(name)
     return _OTHERS.sub("_", _CAMEL.sub(r"\1_\2", name).lower()).strip("_")
+
+
+@lru_cache(maxsize=100_000)
+def _asked(name: str) -> str:
+    return str(answer(f"select {EVENT_KEY_SQL}", name))
