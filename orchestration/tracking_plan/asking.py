@@ -15,9 +15,14 @@ def answer(sql: str, value: str) -> Any:
     Raises:
         duckdb.Error: DuckDB refuses the query or the value.
     """
-    with _memory().cursor() as cursor:
-        row = cursor.execute(sql, [value]).fetchone()
+    with cursor() as opened:
+        row = opened.execute(sql, [value]).fetchone()
     return row[0] if row else None
+
+
+def cursor() -> duckdb.DuckDBPyConnection:
+    """Return a connection of its own to one DuckDB in memory; temporary tables go with it."""
+    return _memory().cursor()
 
 
 @lru_cache(maxsize=100_000)

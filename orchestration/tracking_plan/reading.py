@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from destinations.errors import ConfigError
 from orchestration.tracking_plan.checking import Problem, checked_row, problems_between
 from orchestration.tracking_plan.rows import COLUMNS, PlanRow
+from orchestration.tracking_plan.seeding import misread
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,15 @@ def parse_plan(content: bytes, file: str) -> list[PlanRow]:
         ) from None
     problems: list[Problem] = []
     records = list(_records(text, problems))
-    header = records[0].cells if records else []
-    problems += _header_problems(header)
-    if problems:
-        raise _wrong(file, problems)
-    listed = list(_named(header, records[1:], problems))
+    header = records[0] if records else _Record(1, [])
+    in_header = [] if problems and not records else list(_header_problems(header))
+    if in_header or not records:
+        # Which cell is which cannot be told, and nothing more said of the rows.
+        raise _wrong(file, problems + in_header)
+    listed = list(_named(header.cells, records[1:], problems))
     rows = [checked_row(line, named, problems) for line, named in listed]
     problems += problems_between(listed)
+    problems = problems or list(_misread(content, header, listed))
     if problems:
         raise _wrong(file, problems)
     return [row for row in rows if row]
@@ -80,16 +83,16 @@ def _records(text: str, problems: list[Problem]) -> Iterator[_Record]:
         problems.append(Problem(line, "", said))
 
 
-def _header_problems(header: list[str]) -> Iterator[Problem]:
+def _header_problems(header: _Record) -> Iterator[Problem]:
     accepted = f"accepted: {', '.join(COLUMNS)}"
-    for column in dict.fromkeys(header):
+    for column in dict.fromkeys(header.cells):
         if column not in COLUMNS:
-            yield Problem(1, column, f"unknown column; {accepted}")
-        elif header.count(column) > 1:
-            yield Problem(1, column, f"the column is given twice; {accepted}")
+            yield Problem(header.line, column, f"unknown column; {accepted}")
+        elif header.cells.count(column) > 1:
+            yield Problem(header.line, column, f"the column is given twice; {accepted}")
     for column in COLUMNS:
-        if column not in header:
-            yield Problem(1, column, f"the column is missing; {accepted}")
+        if column not in header.cells:
+            yield Problem(header.line, column, f"the column is missing; {accepted}")
 
 
 def _named(
@@ -101,6 +104,20 @@ def _named(
         else:
             said = f"{len(record.cells)} cells; accepted: {len(header)}, one for each column"
             problems.append(Problem(record.line, "", said))
+
+
+def _misread(
+    content: bytes, header: _Record, listed: Sequence[tuple[int, Mapping[str, str]]]
+) -> Iterator[Problem]:
+    """Yield a problem if dbt would load other cells than the ones there are."""
+    index = misread(content, header.cells, [list(named.values()) for _, named in listed])
+    if index is not None:
+        line = listed[min(index, len(listed) - 1)][0] if listed else header.line
+        said = (
+            "from here on dbt would load other cells, as DuckDB guesses other quotes; accepted: "
+            "double quotes around every cell that is not empty"
+        )
+        yield Problem(line, "", said)
 
 
 def _place(problem: Problem) -> tuple[int, int]:

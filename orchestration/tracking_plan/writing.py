@@ -13,15 +13,29 @@ from uuid import uuid4
 from destinations.errors import StorageError
 from orchestration.tracking_plan.reading import parse_plan
 from orchestration.tracking_plan.rows import COLUMNS, PlanRow, cells, in_order
+from orchestration.tracking_plan.seeding import misread
 
 
 def plan_text(rows: Iterable[PlanRow]) -> str:
-    r"""Return the file of a plan; the same rows give the same text, and lines end with `\n`."""
+    r"""Return the file of a plan; the same rows give the same text, and lines end with `\n`.
+
+    Quotes are around the cells that need them, or, if dbt would not load that as it is meant,
+    around all that are not empty.
+    """
+    listed = [cells(row) for row in in_order(rows)]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(map(cells, in_order(rows)))
-    return out.getvalue()
+    writer.writerows(listed)
+    text = out.getvalue()
+    if misread(text.encode("utf-8"), COLUMNS, listed) is None:
+        return text
+    return "".join(",".join(map(_quoted, line)) + "\n" for line in (COLUMNS, *listed))
+
+
+def _quoted(cell: str) -> str:
+    doubled = cell.replace('"', '""')
+    return f'"{doubled}"' if cell else ""
 
 
 def write_plan(rows: Iterable[PlanRow], path: Path) -> None:

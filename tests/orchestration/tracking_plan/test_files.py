@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from destinations.errors import ConfigError, StorageError
 from orchestration.tracking_plan.reading import parse_plan, read_plan
@@ -87,6 +87,7 @@ def test_what_is_written_is_read(rows: list[PlanRow]) -> None:
         assert b"\r" not in again
 
 
+@settings(max_examples=50)
 @given(plans())
 def test_dbt_reads_what_is_written(rows: list[PlanRow]) -> None:
     """The statement is the one that dbt-duckdb loads a seed with; an empty cell is null there."""
@@ -191,7 +192,6 @@ def test_every_mistake_is_told_with_its_line_and_what_is_accepted() -> None:
         ),
         (HEADER.replace(",pattern", ""), "line 1, pattern: the column is missing"),
         (HEADER + ",event", "line 1, event: the column is given twice"),
-        ("", "line 1, event: the column is missing"),
     ],
 )
 def test_the_columns_are_the_ones_there_are(header: str, said: str) -> None:
@@ -200,9 +200,41 @@ def test_the_columns_are_the_ones_there_are(header: str, said: str) -> None:
     assert error.line == 1
 
 
+def test_an_empty_file_has_no_columns() -> None:
+    assert "line 1, event: the column is missing" in told("").message
+
+
+SINGLE = [PlanRow("E"), PlanRow("E", "p", allowed_values=("''",))]
+MOVED = [
+    PlanRow("E"),
+    PlanRow("E", '"x,', allowed_values=(r"a\b",)),
+    PlanRow("E", "p", ("string",), True, pattern=";"),
+    PlanRow("E", "q", required=True, allowed_values=("null",)),
+]
+
+
+@pytest.mark.parametrize("rows", [SINGLE, MOVED])
+def test_what_dbt_would_guess_wrongly_has_more_quotes(rows: list[PlanRow]) -> None:
+    assert parse_plan(plan_text(rows).encode(), "x.csv") == in_order(rows)
+
+
+def test_a_file_that_dbt_would_guess_wrongly_is_told() -> None:
+    error = told(f"{HEADER}\nE,,,,,,\nE,p,,,'',,\n")
+    assert "line 3: from here on dbt would load other cells" in error.message
+    assert "accepted: double quotes around every cell" in error.message
+    quoted = ",".join(f'"{column}"' for column in COLUMNS)
+    text = f'{quoted}\n"E",,,,,,\n"E","p",,"false","\'\'",,\n'
+    assert plan_text(SINGLE) == text
+
+
 def test_what_is_no_csv_is_told() -> None:
     assert "line 3: not CSV" in told(f'{HEADER}\nA,,,,,,\nA,"b"c,,,,,\n').message
     assert "line 3: not CSV" in told(f'{HEADER}\nA,,,,,,\nA,"b,,,,,\nA,c,,,,,\n').message
+    assert "line 1: not CSV" in told('"event,property').message
+    both = told(f'{HEADER}\nA,,text,,,,\nA,"b"c,,,,,\n').message.splitlines()
+    assert [line[:6] for line in both[1:]] == ["line 2", "line 2", "line 3"], (
+        "rows before it are told"
+    )
     assert "line 3: not UTF-8" in told(f"{HEADER}\nA,,,,,,\nÄ,,,,,,\n".encode("latin-1")).message
 
 
