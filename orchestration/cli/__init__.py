@@ -24,6 +24,7 @@ from orchestration.cli.look import history, preview, rejects, status
 from orchestration.cli.operate import approve, retry, validate
 from orchestration.cli.profile import profile
 from orchestration.cli.sandbox import sandbox
+from orchestration.cli.tracking_plan import tracking_plan
 from orchestration.cli.traits import traits
 from orchestration.memory import keep_to_few_heaps
 
@@ -40,7 +41,8 @@ def cli() -> None:
 
 for verb in (
     demo, load, run, build, evaluate, plan, sync, preview, history, backfill, profile, status,
-    rejects, retry, approve, adopt, retire, suppress, forget, validate, traits, sandbox,
+    rejects, retry, approve, adopt, retire, suppress, forget, validate, traits,
+    tracking_plan, sandbox,
 ):  # fmt: skip
     cli.add_command(verb)
 
