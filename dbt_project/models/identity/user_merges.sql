@@ -3,8 +3,8 @@ with identifies as (select * from {{ ref('identifies_as_of') }}),
 edges as (
     select edges.*
     from {{ ref('identity_edges') }} as edges
-    inner join {{ ref('identity_groups') }} as groups on edges.right_id = groups.user_id
-    where edges.is_kept and groups.is_kept
+    inner join {{ ref('identity_groups') }} as tied on edges.right_id = tied.user_id
+    where edges.is_kept and tied.is_kept
 ),
 
 ids as (
@@ -61,8 +61,9 @@ ranked as (
     left join first_identified on ids.user_id = first_identified.user_id
 ),
 
+-- the linter does not know DuckDB's `using key`
 joined as (
-    {{ joined_since('edges', 'ranked') }}
+    {{ joined_since('edges', 'ranked') }} -- noqa: PRS
 )
 
 select
