@@ -25,7 +25,7 @@ from orchestration.sql.refusals import without_values
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
-Verb = Literal["run", "build", "test", "compile"]
+Verb = Literal["run", "build", "test", "compile", "seed"]
 NOT_IN_PRODUCTION = ("resource_type:unit_test", "resource_type:exposure")
 _FAILED = frozenset({"error", "fail", "runtime error", "skipped"})
 

@@ -80,6 +80,7 @@ class Project:
     events: Model
     emails: Model | None = None
     merges: Model | None = None
+    violations: Model | None = None
     identities: Model | None = None
 
     def audience(self, key: str) -> Audience:
@@ -147,6 +148,7 @@ def _read(manifest: Mapping[str, Any]) -> Project:
         events=by_name["events"],
         emails=by_name.get("user_emails"),
         merges=by_name.get("user_merges"),
+        violations=by_name.get("event_violations"),
         identities=by_name.get("identity_map"),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -20,6 +20,7 @@ import pandas as pd
 from tests import oracle_behaviour as behaviour
 from tests.churn_oracle import risks, snapshots
 from tests.oracle_identity import identity
+from tests.oracle_plan import Plan
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)
@@ -42,6 +43,7 @@ def known_at(
     as_of: datetime,
     visibility: str = "occurred",
     aliases: Sequence[Row] = (),
+    plan: Plan = Plan(()),  # noqa: B008 - frozen
 ) -> Known:
     """Return the calls of `rows_of(...)` visible at `as_of` (naive UTC)."""
     calls = first_copies(visible(identifies, as_of, visibility), needs=("user_id",))
@@ -50,7 +52,8 @@ def known_at(
     who = identity(calls, named, time=time)
     owner = owners([*calls, *({**row, "anonymous_id": row["previous_id"]} for row in named)])
     events = []
-    for event in first_copies(visible(tracks, as_of, visibility), needs=("event",)):
+    planned = as_planned(visible(tracks, as_of, visibility), plan)
+    for event in first_copies(planned, needs=("event",)):
         link = None if event["user_id"] else owner.get(event["anonymous_id"])
         said = link["user_id"] if link else event["user_id"]
         user, merged_at = who.merges.get(said, (said, event[time]))
@@ -59,6 +62,15 @@ def known_at(
         events.append({**event, "user_id": user, "known_at": since, "properties": properties})
     own = [{**call, "user_id": who.user(call["user_id"])} for call in calls]
     return Known(as_of, own, events)
+
+
+def as_planned(tracks: Iterable[Row], plan: Plan) -> Iterator[Row]:
+    """Yield the events that the tracking plan keeps, under the names it has for them."""
+    for event in tracks:
+        name = plan.name(event["event"])
+        wrong = plan.violations(name, as_object(event["properties"])) if name else []
+        if not plan.is_blocked(name, wrong):
+            yield {**event, "event": name}
 
 
 def rows_of(frame: pd.DataFrame) -> list[Row]:

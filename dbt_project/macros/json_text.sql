@@ -4,8 +4,11 @@
     {{- return(adapter.dispatch('json_text', 'tailrace')(column, key)) -}}
 {%- endmacro -%}
 
-{#- A JSON pointer: in DuckDB's '$."key"' a * is a wildcard even between quotes. -#}
 {%- macro duckdb__json_text(column, key) -%}
-    {%- set pointer = '/' ~ key | string | replace('~', '~0') | replace('/', '~1') -%}
-    nullif(json_extract_string({{ column }}, {{ dbt.string_literal(dbt.escape_single_quotes(pointer)) }}), '')
+    nullif(json_extract_string({{ column }}, {{ json_pointer(key) }}), '')
+{%- endmacro -%}
+
+{#- A key as a JSON pointer: in DuckDB's '$."key"' a * is a wildcard even between quotes. -#}
+{%- macro json_pointer(key) -%}
+    {{- return(quoted('/' ~ key | string | replace('~', '~0') | replace('/', '~1'))) -}}
 {%- endmacro -%}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from orchestration.breaches import Breaches
     from orchestration.dbt import DbtRun
     from orchestration.desired.scope import Mode
     from orchestration.engine import Engine
@@ -72,21 +73,23 @@ def run(
 ) -> None:
     """Build, evaluate every audience, run every sync."""
     from orchestration.activate import activate, exit_code
+    from orchestration.breaches import breaches
     from orchestration.cli import render
 
     engine = _sending(app, new_journal=new_journal)
     with _sandbox(app, to_sandbox):
         done = activate(engine, as_of, keep_going=keep_going)
+    broken = breaches(engine)
 
     def show(out: Console) -> None:
-        render.show_build(out, done.build)
+        render.show_build(out, done.build, broken)
         render.show_evaluations(out, done.evaluations)
         render.show_syncs(out, done.syncs)
 
     app.emit(
         {
             "as_of": f"{done.as_of:%Y-%m-%dT%H:%M:%SZ}",
-            "build": _build_shape(done.build),
+            "build": _build_shape(done.build, broken),
             "audiences": [evaluation.as_dict() for evaluation in done.evaluations],
             "syncs": [sync_run.as_dict() for sync_run in done.syncs],
         },
@@ -102,21 +105,25 @@ def run(
 def build(app: App, as_of: datetime | None, full_refresh: bool) -> None:
     """Build every dbt model at one as_of."""
     from orchestration import activate
+    from orchestration.breaches import breaches
     from orchestration.cli import render
 
-    instant, done = activate.build(app.engine(), as_of, full_refresh=full_refresh)
+    engine = app.engine()
+    instant, done = activate.build(engine, as_of, full_refresh=full_refresh)
+    broken = breaches(engine)
     app.emit(
-        {"as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}", **_build_shape(done)},
-        lambda out: render.show_build(out, done),
+        {"as_of": f"{instant:%Y-%m-%dT%H:%M:%SZ}", **_build_shape(done, broken)},
+        lambda out: render.show_build(out, done, broken),
         code=0 if done.success else 1,
     )
 
 
-def _build_shape(done: DbtRun) -> dict[str, object]:
+def _build_shape(done: DbtRun, broken: Breaches) -> dict[str, object]:
     return {
         "build_id": done.build_id,
         "success": done.success,
         "seconds": round(done.seconds, 2),
+        "tracking_plan": broken.as_dict(),
         "failures": [
             {"model": node.name, "status": node.status, "file": node.file, "message": node.message}
             for node in done.failures

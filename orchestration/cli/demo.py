@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestration.activate import Activation
+    from orchestration.breaches import Breaches
 
 SANDBOX_KEY = "sandbox-key"
 LAST_WEEK = timedelta(days=7)
@@ -52,6 +53,7 @@ def demo(app: App) -> None:
     Works in data/local/demo, made anew each time; no account and no network is needed.
     """
     from orchestration.activate import activate, prepare
+    from orchestration.breaches import breaches
     from orchestration.load import load_sample
 
     folder = app.project_dir.resolve().parent / "data" / "local" / "demo"
@@ -71,15 +73,15 @@ def demo(app: App) -> None:
             out.rule(f"[bold]{title}: as of {until:%Y-%m-%d %H:%M:%S} UTC")
             out.print(f"{rows:,} raw rows arrive; sandbox at {url}", highlight=False)
             runs.append(activate(replace(engine), until))
-            _show(out, runs[-1])
+            _show(out, runs[-1], breaches(engine))
     _next_steps(out, folder)
     app.emit({"runs": [_shape(done) for done in runs]}, lambda _: None)
 
 
-def _show(out: Console, done: Activation) -> None:
+def _show(out: Console, done: Activation, broken: Breaches) -> None:
     from orchestration.cli import render
 
-    render.show_build(out, done.build)
+    render.show_build(out, done.build, broken)
     render.show_evaluations(out, done.evaluations)
     render.show_syncs(out, done.syncs)
 

@@ -14,6 +14,7 @@ from destinations.scrub import scrubbed_values, without_breaks, without_secrets
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orchestration.breaches import Breaches
     from orchestration.dbt import DbtRun
     from orchestration.memberships import Evaluation
     from orchestration.plan import Plan
@@ -69,10 +70,17 @@ def _plain(text: str) -> str:
 _CALL_STACK = re.compile(r"\n\s*> (in macro|called by)")
 
 
-def show_build(out: Console, run: DbtRun) -> None:
-    """Show what dbt built, and each failure with its file and dbt's words."""
-    done = sum(node.status == "success" for node in run.nodes)
+def show_build(out: Console, run: DbtRun, breaches: Breaches) -> None:
+    """Show what dbt built, breaches of the tracking plan, and each failure in dbt's words."""
+    built = [node for node in run.nodes if node.resource_type == "model"]
+    done = sum(node.status == "success" for node in built)
     out.print(f"dbt built {done} models in {run.seconds:.1f} s")
+    if breaches.found:
+        kept_out = f"{breaches.blocked:,} of them kept out" if breaches.blocked else "none kept out"
+        out.print(
+            f"tracking plan: {breaches.found:,} breaches, {kept_out}; see event_violations",
+            highlight=False,
+        )
     for node in run.failures:
         if node.status != "skipped":
             say(out, (node.status, "red"), f" {node.file} ({node.name})")

@@ -72,9 +72,10 @@ class Log:
     def build(self, *select: str, full_refresh: bool = False, **variables: str) -> None:
         run = run_dbt(
             self.paths,
-            "run",
+            "build",
             as_of=T,
-            select=select,
+            select=("tracking_plan", "event_aliases", *select),
+            exclude=("resource_type:unit_test", "resource_type:exposure", "resource_type:test"),
             full_refresh=full_refresh,
             variables=variables,
         )

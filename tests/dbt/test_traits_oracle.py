@@ -11,7 +11,8 @@ import pytest
 
 from orchestration.dbt import DbtPaths, run_dbt
 from tests import oracle
-from tests.dbt.conftest import AS_OFS, Raw
+from tests.dbt.conftest import AS_OFS, PROJECT, Raw
+from tests.oracle_plan import read_plan
 
 AUDIENCES = (
     *("re_engagement", "feature_adoption", "depth_nudge", "order_completed_last_30days"),
@@ -19,6 +20,8 @@ AUDIENCES = (
     *("feature_gap", "cart_abandoned", "onboarded_no_report", "dashboard_no_export"),
 )
 
+# nothing is blocked: most random events break the plan
+PLAN = read_plan(PROJECT / "seeds", blocks=False)
 Rows = tuple[list[oracle.Row], list[oracle.Row], list[oracle.Row]]
 
 
@@ -47,12 +50,13 @@ def rows(raw: Raw) -> Rows:
 )
 def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPaths) -> Answers:
     as_of, visibility = request.param
-    variables = {} if visibility == "occurred" else {"visibility": visibility}
-    run = run_dbt(paths, "run", as_of=as_of, variables=variables)
+    variables = {"visibility": visibility, "tracking_plan_blocks": []}
+    assert run_dbt(paths, "seed", as_of=None).success
+    run = run_dbt(paths, "run", as_of=as_of, variables=variables, full_refresh=True)
     assert run.success, run.failures
     naive = as_of.replace(tzinfo=None)
     tracks, identifies, aliases = rows
-    known = oracle.known_at(tracks, identifies, naive, visibility, aliases)
+    known = oracle.known_at(tracks, identifies, naive, visibility, aliases, PLAN)
     expected = oracle.traits(known)
     return Answers(
         as_of=naive,

@@ -7,10 +7,21 @@
 ) }}
 
 {%- set first_changed = find_changed_arrivals(ref('stg_tracks')) if is_incremental() else none %}
+{%- set aliases = seed_rows(ref('event_aliases'), keyed=['alias', 'event']) %}
+{%- set planned = planned_events(seed_rows(ref('tracking_plan'), keyed=['event'])) %}
+{%- set has_arrived %}
+    {%- if is_incremental() and first_changed is none %}
+        false
+    {%- elif is_incremental() %}
+        -- the bare column first: by it, whole blocks of older rows are skipped
+        (arrived_at >= {{ first_changed }} or arrived_at is null)
+        and {{ arrival_hour('received_at') }} in (select known.arrived_in from {{ changed_arrivals() }} as known)
+    {%- else %}
+        true
+    {%- endif %}
+{%- endset %}
 
-with tracks as (select * from {{ ref('stg_tracks') }}),
-
-arrived as (
+with arrived as (
     select
         coalesce(message_id, row_id) as event_id,
         row_id,
@@ -22,15 +33,8 @@ arrived as (
         received_at,
         {{ arrival_hour('received_at') }} as arrived_in,
         {{ text_hash('coalesce(message_id, row_id)') }} as event_hash
-    from tracks
-    {%- if is_incremental() and first_changed is none %}
-    where false
-    {%- elif is_incremental() %}
-    where
-        -- the bare column first: by it, whole blocks of older rows are skipped
-        (arrived_at >= {{ first_changed }} or arrived_at is null)
-        and {{ arrival_hour('received_at') }} in (select known.arrived_in from {{ changed_arrivals() }} as known)
-    {%- endif %}
+    from {{ ref('stg_tracks') }}
+    where {{ has_arrived }}
 ),
 
 counted as (
@@ -48,18 +52,54 @@ repeated as (
     from counted
     group by event_hash
     having count(*) > 1
+),
+
+-- each name is looked up once; not read from `arrived`, which would have to be kept for it
+names as (
+    select distinct event
+    from {{ ref('stg_tracks') }}
+    where event is not null and {{ has_arrived }}
+),
+
+known_events as (
+    {{ known_events(aliases, planned) }}
+),
+
+named as materialized (
+    select
+        names.event,
+        coalesce(known_events.event, names.event) as canonical_event
+    from names
+    left join known_events on {{ event_key('names.event') }} = known_events.event_key
+),
+
+renamed as (
+    select
+        arrived.* replace (named.canonical_event as event),
+        {{ json_kinds('arrived.properties', planned_keys(planned)) }} as kinds
+    from arrived
+    left join named on arrived.event = named.event
+),
+
+checked as (
+    select
+        * exclude (kinds),
+        {{ plan_violations('event', 'properties', 'kinds', planned) }} as violations
+    from renamed
 )
 
 select
-    arrived.event_id,
-    arrived.row_id,
-    arrived.user_id,
-    arrived.anonymous_id,
-    arrived.event,
-    arrived.properties,
-    arrived.occurred_at,
-    arrived.received_at,
-    arrived.arrived_in,
-    repeated.event_hash is not null as has_copies
-from arrived
-left join repeated on arrived.event_hash = repeated.event_hash
+    checked.event_id,
+    checked.row_id,
+    checked.user_id,
+    checked.anonymous_id,
+    checked.event,
+    checked.properties,
+    checked.occurred_at,
+    checked.received_at,
+    checked.arrived_in,
+    repeated.event_hash is not null as has_copies,
+    checked.violations,
+    {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked
+from checked
+left join repeated on checked.event_hash = repeated.event_hash

@@ -2,12 +2,12 @@
 -- CTE the engine would hold all of it in memory
 with of_users as (
     select * from {{ ref('event_log') }}
-    where user_id is not null
+    where user_id is not null and not is_blocked
 ),
 
 of_devices as (
     select * from {{ ref('event_log') }}
-    where user_id is null and anonymous_id is not null
+    where user_id is null and anonymous_id is not null and not is_blocked
 ),
 
 identity_map as (select * from {{ ref('identity_map') }}),

@@ -29,9 +29,10 @@ from tests.conftest import FakeClock
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
-RAW = ("tracks", "identifies")
+RAW = ("tracks", "identifies", "aliases")
 CHAIN = (
-    *("identity_map", "user_emails", "event_log", "events", "event_copies", "events_as_of"),
+    *("identity_edges", "identity_groups", "user_merges", "identity_map", "user_emails"),
+    *("event_log", "events", "event_copies", "events_as_of"),
     *("user_rhythm", "churn_snapshots", "churn_model", "user_churn", "user_traits"),
 )
 VIEWS = ("events", "events_as_of")
