@@ -1,4 +1,4 @@
-with source as (select * from {{ source('raw', 'aliases') }})
+with source as ({{ layout_aliases() }})
 
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
