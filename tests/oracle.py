@@ -19,12 +19,13 @@ import pandas as pd
 
 from tests import oracle_behaviour as behaviour
 from tests.churn_oracle import risks, snapshots
-from tests.oracle_identity import identity
+from tests.oracle_identity import identity, known_id, normalised_email
 from tests.oracle_plan import Plan
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)
 ONBOARDING_STEPS = 5
+IDS = ("user_id", "anonymous_id", "previous_id")
 PROFILE = ("phone", "country", "region", "time_zone", "plan", "signup_at")
 
 
@@ -81,6 +82,9 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
         dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)
     ]
     for row in rows:
+        row.update({name: known_id(row[name]) for name in IDS if name in row})
+        if "email" in row:
+            row["email"] = normalised_email(row["email"])
         row["occurred_at"] = row["timestamp"] or row["received_at"]
         row["received_at"] = row["received_at"] or row["timestamp"]
         row["row_id"] = row["id"] or row["message_id"]
@@ -163,7 +167,7 @@ def emails(known: Known) -> pd.DataFrame:
     primary: dict[str, str] = {}
     for row in sorted(known.identifies, key=moment):
         if row["email"]:
-            address = row["email"].lower()
+            address = row["email"]
             seen.setdefault((row["user_id"], address), []).append(row["occurred_at"])
             primary[row["user_id"]] = address
     return pd.DataFrame(
@@ -235,10 +239,9 @@ def days(as_of: datetime, then: datetime | None) -> float | None:
 
 
 def profile(calls: list[Row]) -> Row:
-    """Return the latest known value of each profile field; the e-mail in lower case."""
+    """Return the latest known value of each profile field."""
     ordered = sorted(calls, key=moment)
-    latest = {key: last(row[key] for row in ordered) for key in (*PROFILE, "email")}
-    return {**latest, "email": latest["email"].lower() if latest["email"] else None}
+    return {key: last(row[key] for row in ordered) for key in (*PROFILE, "email")}
 
 
 def last(values: Iterable[Any]) -> Any:

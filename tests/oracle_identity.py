@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,15 @@ from typing import Any
 Row = dict[str, Any]
 LIMITS: Mapping[str, int] = {"alias": 1, "anonymous_id": 1, "email": 0}
 MOST_IDS = 50
+NO_IDS = (
+    *("null", "(null)", "none", "nil", "nan", "undefined", "anonymous", "unknown", "guest", "n/a"),
+    *("-1", "0", "-", "00000000-0000-0000-0000-000000000000", "[object object]"),
+)
+BLANKS = "".join(one for one in map(chr, range(0x3001)) if unicodedata.category(one) == "Zs")
+INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff" + "".join(
+    map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+)
+"""What takes no room in a text, among it the marks of direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,34 @@ class Identity:
     def user(self, user_id: str) -> str:
         """Return the id that stands for a user."""
         return self.merges.get(user_id, (user_id,))[0]
+
+
+def known_id(text: str | None) -> str | None:
+    """Return an id without blanks around it, or None if it is nobody's."""
+    trimmed = (text or "").strip(BLANKS)
+    return None if not trimmed or simple_lower(trimmed) in NO_IDS else trimmed
+
+
+def simple_lower(text: str) -> str:
+    """Return a text in lower case, one character for one: whatever is around it, and no sigma is final."""
+    return "".join(one.lower()[:1] for one in text)
+
+
+def normalised_email(text: str | None) -> str | None:
+    """Return the one spelling of an address, or None if it is none."""
+    address = stripped(text or "")
+    if address.endswith(">") and "<" in address:
+        inside = address[:-1].rpartition("<")[2]
+        address = address if ">" in inside else stripped(inside)
+    normal = unicodedata.normalize("NFC", address)
+    address = unicodedata.normalize("NFC", simple_lower(normal))
+    return known_id(stripped(address.removeprefix("mailto:")))
+
+
+def stripped(text: str) -> str:
+    """Return a text without white space and invisible characters around it."""
+    seen = [n for n, one in enumerate(text) if not (one.isspace() or one in INVISIBLE)]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
 
 
 class Groups:
@@ -105,8 +143,7 @@ def edges_of(identifies: Iterable[Row], aliases: Iterable[Row], time: str) -> It
     for row in identifies:
         for id_type in ("anonymous_id", "email"):
             if row[id_type]:
-                value = row[id_type].lower() if id_type == "email" else row[id_type]
-                claims[id_type, value].append(row)
+                claims[id_type, row[id_type]].append(row)
     for (id_type, value), rows in claims.items():
         rows.sort(
             key=lambda row: (row[time], row["occurred_at"], row["received_at"], row["row_id"])

@@ -58,7 +58,7 @@ class MacroProject:
         finally:
             _release_connections()
 
-    def sql(self, names: Collection[str], variables: Mapping[str, str]) -> dict[str, str]:
+    def sql(self, names: Collection[str], variables: Mapping[str, Any]) -> dict[str, str]:
         """Return what dbt makes of models; their tables are in a database named memory."""
         given = ["--vars", json.dumps(dict(variables)), "--select", *names]
         outcome = self.dbt("compile", *given)

@@ -35,6 +35,7 @@ TOTALS = (
 )
 DURATIONS = (0, 30, 60, 119.999999, "90", 5, 119, 120, 120.5, 600, None, "long")
 RESPONSES = ("clicked", "dismissed", "Clicked", None)
+NO_IDS = ("NULL", " undefined ", "0", "[object Object]", "00000000-0000-0000-0000-000000000000")
 ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "Mars/Olympus", None)
 NOT_OBJECTS = (None, "null", "[]", '"x"', "5", "{}", '[{"total": 5}]')
 
@@ -45,6 +46,7 @@ class Population:
     def __init__(self, number: int, as_ofs: list[datetime]) -> None:
         self.name = f"rnd{number}"
         self.dice = random.Random(number)
+        self.noise = random.Random(-1 - number)
         self.as_ofs = as_ofs
         self.users = [f"{self.name}-u{n}" for n in range(4)]
         self.devices = [f"{self.name}-a{n}" for n in range(5)]
@@ -65,7 +67,7 @@ class Population:
         late = self.dice.choice([0, 0, 1, 5, 86_400, 20 * 86_400, -3]) * SECOND
         row_id = f"{self.name}-{self.dice.randrange(10)}-{self.rows}"
         message_id = f"{self.name}-m{self.rows}"
-        return {
+        call = {
             "id": self.dice.choices([row_id, None], [60, 1])[0],
             "message_id": self.dice.choices([message_id, None, ""], [30, 3, 1])[0],
             "user_id": self.dice.choice([*self.users, None, None, ""]),
@@ -73,6 +75,14 @@ class Population:
             "timestamp": self.dice.choices([happened, None], [40, 1])[0],
             "received_at": self.dice.choices([happened + late, None], [40, 1])[0],
         }
+        if self.noise.random() < 0.1:
+            call[self.noise.choice(WHO[2:])] = self.noise.choice(NO_IDS)
+        return call
+
+    def spelling(self, address: str) -> str:
+        """Return an address as somebody else might write it, or none."""
+        spellings = (f" {address.upper()} ", f"Ü <{address}>", f"\u200bmailto:{address}\u00a0")
+        return self.noise.choice([*spellings, "NULL"])
 
     def track(self) -> Row:
         """Return a track call."""
@@ -97,7 +107,7 @@ class Population:
         return {
             **self.call(),
             **(self.dice.choice([at_once, late]) if tie else {}),
-            "email": self.dice.choice([address, f" {address.upper()} ", None, ""]),
+            "email": self.dice.choice([address, self.spelling(address), None, ""]),
             "phone": self.dice.choice(["+31 6", None]),
             "country": self.dice.choice(["NL", "DE", None, " "]),
             "region": self.dice.choice(["x", None]),
@@ -110,7 +120,10 @@ class Population:
         """Return an alias call between any two ids."""
         call = self.call()
         del call["anonymous_id"]
-        return {**call, "previous_id": self.dice.choice([*self.users, *self.devices, None])}
+        previous = self.dice.choice([*self.users, *self.devices, None])
+        if self.noise.random() < 0.2:
+            previous = self.noise.choice(NO_IDS)
+        return {**call, "previous_id": previous}
 
     def copy(self, row: Row, other: Row) -> Row:
         """Return another copy of a message, with some of another message's content."""

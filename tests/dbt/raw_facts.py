@@ -46,10 +46,14 @@ class Facts:
     tracks: list[Row]
     identifies: list[Row]
     pages: list[Row]
+    aliases: list[Row]
 
 
 def random_facts(as_of: datetime, *, seed: int, calls: int) -> Facts:
-    """Return so many calls of each kind before and after an instant (naive UTC), and copies of some."""
+    """Return calls before and after an instant (naive UTC), and copies of some.
+
+    There are so many of each kind, but few aliases: users are to stay apart.
+    """
     dice = random.Random(seed)
 
     def call(number: int) -> Row:
@@ -98,7 +102,13 @@ def random_facts(as_of: datetime, *, seed: int, calls: int) -> Facts:
             },
         }
 
-    def told(make: Callable[[int], Row], first: int) -> list[Row]:
+    def alias(number: int) -> Row:
+        ids = [*(f"u{n}" for n in range(12)), *(f"a{n}" for n in range(15))]
+        said = call(number)
+        del said["anonymous_id"]
+        return {**said, "previous_id": dice.choice([*ids, f" {ids[0]} ", "", "null", None])}
+
+    def told(make: Callable[[int], Row], first: int, calls: int = calls) -> list[Row]:
         rows = [make(first + number) for number in range(calls)]
         again = [
             {**row, "received_at": as_of - timedelta(days=1)} for row in rows if dice.random() < 0.1
@@ -106,4 +116,5 @@ def random_facts(as_of: datetime, *, seed: int, calls: int) -> Facts:
         dice.shuffle(mixed := rows + again)
         return mixed
 
-    return Facts(told(track, 0), told(identify, 10_000), told(page, 20_000))
+    aliases = told(alias, 30_000, min(calls, 9))
+    return Facts(told(track, 0), told(identify, 10_000), told(page, 20_000), aliases)

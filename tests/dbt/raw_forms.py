@@ -14,6 +14,7 @@ from tests.dbt.raw_facts import PROPERTIES, TABLES, Facts, Row
 WHO = {"id": pa.string(), "user_id": pa.string(), "anonymous_id": pa.string()}
 TRAITS = {n: pa.string() for n in ("email", "phone", "country", "region", "time_zone", "plan")}
 NAMED = {n: pa.string() for n in ("name", "path", "url", "title", "referrer")}
+ALIASED = {"previous_id": pa.string()}
 QUERIED = {"page_urlquery": pa.string(), "mkt_source": pa.string()}
 UTC_TEXT = "%Y-%m-%d %H:%M:%S.%fZ"
 ESCAPED = {"from": "_from", "end": "_end", "1_st": "_1_st"}
@@ -61,6 +62,8 @@ def write_tailrace(connection: duckdb.DuckDBPyConnection, schema: str, facts: Fa
     create(connection, f"{schema}.identifies", identifies, rows(facts.identifies))
     pages = {**who, **NAMED, **said, **when}
     create(connection, f"{schema}.pages", pages, rows(facts.pages), ("properties",))
+    aliases = {**who, **ALIASED, **when}
+    create(connection, f"{schema}.aliases", aliases, rows(facts.aliases))
 
 
 def write_segment(connection: duckdb.DuckDBPyConnection, schema: str, facts: Facts) -> None:
@@ -115,11 +118,16 @@ def _write_event_tables(
     create(connection, f"{schema}.identifies", traits, [{**noise, **r} for r in facts.identifies])
     pages = [{**noise, **row, **row["properties"]} for row in facts.pages]
     create(connection, f"{schema}.pages", {**around, **NAMED, **QUERIED}, pages)
+    aliases = [{**noise, **row} for row in facts.aliases]
+    create(connection, f"{schema}.aliases", {**around, **ALIASED}, aliases)
     connection.execute(f"create table {schema}.users as select * from {schema}.identifies")
 
 
 def write_snowplow(connection: duckdb.DuckDBPyConnection, schema: str, facts: Facts) -> None:
-    """Write one wide table; self-describing events are structs, JSON or text, as warehouses differ."""
+    """Write one wide table; self-describing events are structs, JSON or text, as warehouses differ.
+
+    There is no event that says what an alias does.
+    """
     order = pa.struct({n: kind(values) for n, values in PROPERTIES["Order Completed"].items()})
     texts = ("event_id", "user_id", "domain_userid", "network_userid", "event", "event_name")
     pages = ("page_urlpath", "page_url", "page_title", "page_referrer", *QUERIED)

@@ -265,6 +265,9 @@ def test_who_was_tied_stays_tied(world: World, paths: DbtPaths, visibility: str)
         ({"identity_limits": {"phone": 2}}, "accepted: alias, anonymous_id and email"),
         ({"identity_limits": {"email": "two"}}, "each a whole number from 0 on"),
         ({"identity_most_ids": 1}, "accepted: a whole number from 2 on"),
+        ({"identity_blocked": "null"}, 'is "null"; accepted: a list of texts'),
+        ({"identity_blocked": ["a", -1]}, r'is \["a", -1\]; accepted: a list of texts'),
+        ({"identity_blocked": {"a": "b"}}, 'is {"a": "b"}; accepted: a list of texts'),
     ],
 )
 def test_a_mistaken_var_is_refused(

@@ -1,5 +1,5 @@
-{#- What Segment and RudderStack have in common: a table per event with a column per property, and tables identifies and
-    pages with a column per trait or property. A form says in what they differ:
+{#- What Segment and RudderStack have in common: a table per event with a column per property, and tables identifies,
+    pages and aliases with a column per trait or property. A form says in what they differ:
 
     common    columns that are no property, besides those that begin with context_
     reserved  tables that hold no events
@@ -40,6 +40,11 @@
     {%- for name in named -%} {%- do made.update({name: raw_text(table.columns, [name])}) -%} {%- endfor -%}
     {%- do made.update({'properties': raw_object(property_columns(table.columns, form, named))}) -%}
     {{- return(event_table_rows(table, made)) -}}
+{%- endmacro -%}
+
+{%- macro event_tables_aliases() -%}
+    {%- set table = raw_tables().get('aliases', {'columns': {}}) -%}
+    {{- return(event_table_rows(table, {'previous_id': raw_text(table.columns, ['previous_id'])})) -}}
 {%- endmacro -%}
 
 {#- The tables of the events, as in raw_tables: those that var event_tables lists, or all that look like one. A view

@@ -42,3 +42,14 @@
     {%- elif chosen == 'snowplow' -%} {{- snowplow_pages() -}}
     {%- endif -%}
 {%- endmacro -%}
+
+{#- SQL that has the alias calls as id, message_id, previous_id, user_id (text), timestamp and received_at (UTC),
+    likewise. Snowplow has no such call. -#}
+{%- macro layout_aliases() -%}
+    {%- set chosen = layout() -%}
+    {%- if chosen == 'tailrace' -%} {{- tailrace_aliases() -}}
+    {%- elif chosen == 'segment' -%} {{- segment_aliases() -}}
+    {%- elif chosen == 'rudderstack' -%} {{- rudderstack_aliases() -}}
+    {%- elif chosen == 'snowplow' -%} {{- snowplow_aliases() -}}
+    {%- endif -%}
+{%- endmacro -%}

@@ -12,6 +12,8 @@
 
 {%- macro rudderstack_pages() -%} {{- return(event_tables_pages(rudderstack_form())) -}} {%- endmacro -%}
 
+{%- macro rudderstack_aliases() -%} {{- return(event_tables_aliases()) -}} {%- endmacro -%}
+
 {%- macro rudderstack_form() -%}
     {%- set form = segment_form() -%}
     {%- do form.update({

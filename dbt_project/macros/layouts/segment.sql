@@ -1,7 +1,7 @@
 {#- The tables that Segment writes to a warehouse; raw_schema is the schema of the source.
     https://segment.com/docs/connections/storage/warehouses/schema/
 
-    Read are identifies, pages and the tables of the events, each with a column per trait or property; tracks
+    Read are identifies, pages, aliases and the tables of the events, each with a column per trait or property; tracks
     repeats the rows of the latter without their properties. Segment flattens nested objects (product.sku is
     product_sku), writes arrays as text, and makes a time of a property that looks like one: its properties come
     back that way. A property that is null is absent, as is one whose name Segment reserves, or begins with
@@ -14,6 +14,8 @@
 {%- macro segment_identifies() -%} {{- return(event_tables_identifies()) -}} {%- endmacro -%}
 
 {%- macro segment_pages() -%} {{- return(event_tables_pages(segment_form())) -}} {%- endmacro -%}
+
+{%- macro segment_aliases() -%} {{- return(event_tables_aliases()) -}} {%- endmacro -%}
 
 {%- macro segment_form() -%}
     {{- return({

@@ -12,6 +12,8 @@
     page       page views (page_view). Snowplow knows the title of a page, but no name. The properties are the rest of
                its address (page_urlhost ...), and what the event says of its campaign and referrer.
 
+    alias      none: Snowplow has no such call.
+
     Everything else (pings, transactions ...) is left out, and so are entities (contexts_). An event happened at
     derived_tstamp, which allows for clocks that are wrong, and arrived at collector_tstamp. The device is
     domain_userid; var snowplow_devices may list other columns, of which the first that says something counts.
@@ -83,4 +85,9 @@
         'properties': raw_object(more),
     } -%}
     {{- return(snowplow_rows(table, made, snowplow_is(columns, 'page_view'))) -}}
+{%- endmacro -%}
+
+{%- macro snowplow_aliases() -%}
+    {%- set nothing = {'relation': none, 'columns': {}} -%}
+    {{- return(snowplow_rows(nothing, {'previous_id': raw_text({}, [])}, 'false')) -}}
 {%- endmacro -%}

@@ -1,4 +1,4 @@
-{#- The layout that `tailrace load` makes: three tables with the very columns that staging reads. They are declared as
+{#- The layout that `tailrace load` makes: four tables with the very columns that staging reads. They are declared as
     source raw (models/sources.yml). -#}
 {%- macro tailrace_tracks() -%}
     select * from {{ source('raw', 'tracks') }}
@@ -10,4 +10,8 @@
 
 {%- macro tailrace_pages() -%}
     select * from {{ source('raw', 'pages') }}
+{%- endmacro -%}
+
+{%- macro tailrace_aliases() -%}
+    select * from {{ source('raw', 'aliases') }}
 {%- endmacro -%}

@@ -3,9 +3,9 @@ with source as ({{ layout_identifies() }})
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
     nullif(message_id, '') as message_id,
-    nullif(trim(user_id), '') as user_id,
-    nullif(trim(anonymous_id), '') as anonymous_id,
-    nullif(lower(trim(email)), '') as email,
+    {{ known_id('user_id') }} as user_id,
+    {{ known_id('anonymous_id') }} as anonymous_id,
+    {{ normalised_email('email') }} as email,
     nullif(trim(phone), '') as phone,
     nullif(trim(country), '') as country,
     nullif(trim(region), '') as region,

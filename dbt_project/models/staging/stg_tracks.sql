@@ -3,8 +3,8 @@ with source as ({{ layout_tracks() }})
 select
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
     nullif(message_id, '') as message_id,
-    nullif(trim(user_id), '') as user_id,
-    nullif(trim(anonymous_id), '') as anonymous_id,
+    {{ known_id('user_id') }} as user_id,
+    {{ known_id('anonymous_id') }} as anonymous_id,
     nullif(trim(event), '') as event,
     {{ json_object('properties') }} as properties,
     coalesce("timestamp", received_at) as occurred_at,
