@@ -13,7 +13,7 @@ from tests.bench import traits
 from tests.bench.by_hand import differences
 from tests.bench.raw_events import make_warehouse
 
-EVENTS = 20_000
+EVENTS = 10_000
 
 
 @pytest.fixture(scope="module")
