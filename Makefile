@@ -51,6 +51,7 @@ bench: .venv/ready
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.planning
 	$(BIN)/python -m tests.bench.traits
+	$(BIN)/python -m tests.bench.identity
 
 data: .venv/ready
 	$(BIN)/python data/generate.py --events $(EVENTS) --out $(if $(filter 225000,$(EVENTS)),data/sample,data/local/large)

@@ -6,7 +6,6 @@ python -m tests.bench.job fill|plan|deliver|loop FOLDER URL [name=value ...]
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from orchestration.memory import keep_to_few_heaps
 from orchestration.plan_store import store_plan
 from orchestration.sync_plans import propose, scope_of
 from tests.bench import parts
+from tests.bench.process import peak_mb
 from tests.bench.rows import CLOCK, FIELDS, OPEN, fill, make_engine, sync_of
 
 BATCH = 1_000
@@ -115,12 +115,6 @@ def _loop(folder: Path, url: str) -> dict[str, Any]:
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
     "fill": _fill, "plan": _plan, "deliver": _deliver, "loop": _loop,
 }  # fmt: skip
-
-
-def peak_mb() -> float:
-    """Of this program alone: what `getrusage` tells begins with the process that started it."""
-    found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.bench import drain, endpoint, job, report, sends, single
+from tests.bench.process import peak_mb
 
 RUN = job.run
 
@@ -18,7 +19,7 @@ def _here(what: str, folder: Path, url: str, **values: object) -> dict[str, Any]
     if what == "loop":
         return RUN(what, folder, url, **values)
     given = {name: str(value) for name, value in values.items()}
-    return {**job.JOBS[what](folder, url, **given), "peak_mb": job.peak_mb()}
+    return {**job.JOBS[what](folder, url, **given), "peak_mb": peak_mb()}
 
 
 class _Later:

@@ -2,15 +2,15 @@
 
 EVENTS rows (50 million), a user for about 45 of them. Built in full, from raw rows to audiences, and
 incrementally, after the last hundredth of the rows has arrived; that must equal a full build row for
-row. Each runs in a process of its own, with dbt's threads and memory.
+row. Then the same by hand, in one statement over the same rows (`by_hand.py`), which must equal it
+too: that is what the models are measured beside. Each runs in a process of its own, with dbt's
+threads and memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,15 +22,19 @@ from typing import Any
 import duckdb
 
 from orchestration.dbt import DbtPaths, manifest, run_dbt
+from tests.bench.by_hand import build_by_hand, copy_raw, differences
+from tests.bench.process import ROOT, run_module, tell
 from tests.bench.raw_events import make_warehouse
 
-ROOT = Path(__file__).resolve().parents[2]
 EVENTS = int(os.environ.get("EVENTS", "50000000"))
 AS_OF = datetime(2026, 6, 30, 21, tzinfo=UTC)
 TABLES = (
     "user_traits",
     *(file.stem for file in (ROOT / "dbt_project/models/audiences").glob("*.sql")),
 )
+
+WORK = ("identity", "events", "traits", "audiences")
+"""The folders of models whose work the statement by hand does as well."""
 
 
 def build(warehouse: str, mode: str) -> dict[str, Any]:
@@ -40,6 +44,7 @@ def build(warehouse: str, mode: str) -> dict[str, Any]:
     paths = DbtPaths(project, project, target_path=Path(warehouse).parent / "target")
     nodes = manifest(paths)["nodes"].values()
     folders = {n["name"]: n["fqn"][1] for n in nodes if n["resource_type"] == "model"}
+    worked = {n["unique_id"] for n in nodes if folders.get(n["name"]) in WORK}
     started = time.perf_counter()
     run = run_dbt(paths, "run", as_of=AS_OF, full_refresh=mode == "full")
     seconds = time.perf_counter() - started
@@ -50,18 +55,36 @@ def build(warehouse: str, mode: str) -> dict[str, Any]:
         folder = folders.get(node.name, node.resource_type)
         layers[folder] = layers.get(folder, 0.0) + node.seconds
         models[node.name] = round(node.seconds, 2)
-    return {"seconds": seconds, "layers": layers, "models": models}
+    work = busy(paths.artifacts / "run_results.json", worked)
+    return {"seconds": seconds, "work": work, "layers": layers, "models": models}
 
 
-JOBS = {"build": build}
+def busy(results: Path, nodes: set[str]) -> float:
+    """Return for how many seconds at least one of these nodes was running: two may at once."""
+    ran = sorted(
+        tuple(datetime.fromisoformat(step[end]) for end in ("started_at", "completed_at"))
+        for result in json.loads(results.read_text(encoding="utf-8"))["results"]
+        for step in result["timing"]
+        if result["unique_id"] in nodes and step["name"] == "execute"
+    )
+    seconds, until = 0.0, ran[0][0]
+    for began, ended in ran:
+        seconds += max(0.0, (ended - max(began, until)).total_seconds())
+        until = max(until, ended)
+    return seconds
+
+
+def by_hand(warehouse: str, mode: str) -> dict[str, Any]:
+    """Do the work of the models by hand; returns the seconds of the traits and of all."""
+    return build_by_hand(warehouse, AS_OF)
+
+
+JOBS = {"build": build, "by_hand": by_hand}
 
 
 def run(job: str, warehouse: Path, mode: str = "") -> dict[str, Any]:
-    """Do it in a process of its own, so that its peak of memory is its own."""
-    command = [sys.executable, "-m", "tests.bench.traits", job, str(warehouse), mode]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    """Do it in a process of its own; adds its peak of memory."""
+    return run_module("tests.bench.traits", job, str(warehouse), mode)
 
 
 def set_aside(warehouse: Path) -> int:
@@ -105,7 +128,14 @@ def measure(folder: Path, events: int) -> dict[str, Any]:
     incremental = answers(warehouse)
     told["full"] = run("build", warehouse, "full")
     told["incremental_is_full"] = incremental == answers(warehouse)
+    told |= beside(warehouse, folder / "other.duckdb")
     return told
+
+
+def beside(warehouse: Path, other: Path) -> dict[str, Any]:
+    """Do by hand, in another database, what dbt has built, and compare."""
+    copy_raw(warehouse, other)
+    return {"by_hand": run("by_hand", other), "differences": differences(warehouse, other)}
 
 
 def show(told: dict[str, Any]) -> None:
@@ -117,22 +147,39 @@ def show(told: dict[str, Any]) -> None:
     share = incremental["seconds"] / full["seconds"]
     print(f"incremental: {share:.0%} of a full build (budget 20%)")
     print(f"incremental equals full: {told['incremental_is_full']}")
+    show_beside(full, told["by_hand"], told["differences"])
+
+
+def show_beside(full: dict[str, Any], hand: dict[str, Any], differ: dict[str, int]) -> None:
+    audiences = hand["seconds"] - hand["traits"]
+    print(
+        f"{'by hand':24} {hand['seconds']:8.1f} s {hand['peak_mb']:8,.0f} MB   "
+        f"traits {hand['traits']:.1f}, audiences {audiences:.1f}"
+    )
+    for name, seconds in (("full build", full["seconds"]), ("its work only", full["work"])):
+        ratio = f"{seconds:.1f} s / {hand['seconds']:.1f} s = {seconds / hand['seconds']:.2f}"
+        print(f"{name + ' / by hand':24} {ratio} (budget 1.5)")
+    print(f"full build: {full['peak_mb']:,.0f} MB (budget 8,000)")
+    print(f"rows in which by hand differs: {differ or 'none'}")
 
 
 def main() -> None:
     if sys.argv[1:]:
         job, warehouse, mode = sys.argv[1:]
-        told = JOBS[job](warehouse, mode)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**told, "peak_mb": peak}))
+        tell(JOBS[job](warehouse, mode))
         return
     figures = []
     for events in (EVENTS // 10, EVENTS):
         with tempfile.TemporaryDirectory() as folder:
             figures.append(measure(Path(folder), events))
         show(figures[-1])
-    small, large = (told["full"]["seconds"] for told in figures)
-    print(f"ten times the events: {large / small:.1f} times as long")
+    print()
+    for name, what in (("full build", "full"), ("by hand", "by_hand")):
+        small, large = (told[what] for told in figures)
+        longer, more = (large[of] / small[of] for of in ("seconds", "peak_mb"))
+        print(
+            f"ten times the events: {name} {longer:.1f} times as long, {more:.1f} times the memory"
+        )
     print(json.dumps(figures))
 
 
