@@ -58,17 +58,19 @@ def test_every_model_and_column_is_described(models: dict[str, Any]) -> None:
 
 
 def test_the_columns_described_are_the_columns_there_are(
-    models: dict[str, Any], raw: Raw, built: DbtRun
+    models: dict[str, Any], raw: Raw, built: DbtRun, paths: DbtPaths
 ) -> None:
+    nodes = manifest(paths)["nodes"].values()
+    seeds = {node["name"]: node for node in nodes if node["resource_type"] == "seed"}
     found = raw.rows(
         "select table_name, list(column_name order by ordinal_position) as columns "
         "from information_schema.columns where table_schema = 'analytics' group by table_name"
     )
     there = {name: list(columns) for name, columns in found.itertuples(index=False)}
     ephemeral = {n for n, model in models.items() if model["config"]["materialized"] == "ephemeral"}
-    assert there.keys() == models.keys() - ephemeral
+    assert there.keys() == (models.keys() - ephemeral) | seeds.keys()
     for name, columns in there.items():
-        assert columns == list(models[name]["columns"]), name
+        assert columns == list((models | seeds)[name]["columns"]), name
 
 
 def test_every_source_table_is_described(raw: Raw, paths: DbtPaths) -> None:
@@ -128,7 +130,7 @@ def test_unit_tests_pass(built: DbtRun, paths: DbtPaths) -> None:
 
 def test_a_build_runs_no_unit_tests(built: DbtRun) -> None:
     assert built.success, built.failures
-    assert {node.resource_type for node in built.nodes} == {"model", "test"}
+    assert {node.resource_type for node in built.nodes} == {"model", "seed", "test"}
 
 
 def test_a_build_is_recorded(built: DbtRun, raw: Raw) -> None:
@@ -142,7 +144,8 @@ def test_a_build_is_recorded(built: DbtRun, raw: Raw) -> None:
         f"from (select unnest(from_json(relations, '[\"json\"]')) as r from tailrace.builds "
         f"where build_id = '{built.build_id}')"
     )
-    models = {node.name for node in built.nodes if node.resource_type == "model"}
     assert set(recorded.itertuples(index=False, name=None)) == {
-        (name, "model", "success") for name in models
+        (node.name, node.resource_type, "success")
+        for node in built.nodes
+        if node.resource_type != "test"
     }
