@@ -14,7 +14,7 @@ help:
 	@echo "make mutants   take each safety mechanism away: a named test must fail; 5 minutes"
 	@echo "make lint      formatting, lint, types, SQL style, Dagster definitions"
 	@echo "make bench     timings, as ratios in one run, beside drt-core; 25 minutes and 12 GB"
-	@echo "               (ROWS=100000 MEMORY_ROWS=100000 MEMBERS=1000000: a few minutes)"
+	@echo "               (ROWS=100000 MEMORY_ROWS=100000 MEMBERS=1000000 EDGES=100000: a few minutes)"
 	@echo "make data      make data/sample anew; EVENTS=10000000 makes data/local/large"
 	@echo "make dagster   the Dagster UI on 127.0.0.1:3000"
 	@echo "make clean     remove .venv, data/local and build leftovers"

@@ -1,9 +1,10 @@
-"""A piece of work in a process of its own, so that its peak of memory is its own."""
+"""A piece of work in a process of its own, so that its memory and processor time are its own."""
 
 from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -27,5 +28,7 @@ def run_module(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def tell(told: dict[str, Any]) -> None:
-    """Say what was measured, and this program's peak of memory, as run_module reads it."""
-    print(json.dumps({**told, "peak_mb": peak_mb()}))
+    """Say what was measured, and this program's memory and processor time, for run_module."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime
+    print(json.dumps({**told, "peak_mb": peak_mb(), "cpu_seconds": cpu}))

@@ -133,9 +133,11 @@ def measure(folder: Path, events: int) -> dict[str, Any]:
 
 
 def beside(warehouse: Path, other: Path) -> dict[str, Any]:
-    """Do by hand, in another database, what dbt has built, and compare."""
+    """Do by hand, in another database, what dbt has built, and compare; the faster time of two."""
     copy_raw(warehouse, other)
-    return {"by_hand": run("by_hand", other), "differences": differences(warehouse, other)}
+    done = [run("by_hand", other) for _ in range(2)]
+    faster = min(done, key=lambda one: float(one["seconds"]))
+    return {"by_hand": faster, "differences": differences(warehouse, other)}
 
 
 def show(told: dict[str, Any]) -> None:
@@ -156,9 +158,13 @@ def show_beside(full: dict[str, Any], hand: dict[str, Any], differ: dict[str, in
         f"{'by hand':24} {hand['seconds']:8.1f} s {hand['peak_mb']:8,.0f} MB   "
         f"traits {hand['traits']:.1f}, audiences {audiences:.1f}"
     )
-    for name, seconds in (("full build", full["seconds"]), ("its work only", full["work"])):
-        ratio = f"{seconds:.1f} s / {hand['seconds']:.1f} s = {seconds / hand['seconds']:.2f}"
-        print(f"{name + ' / by hand':24} {ratio} (budget 1.5)")
+    for name, what, by in (
+        ("full build", "seconds", "seconds"),
+        ("its work only", "work", "seconds"),
+        ("processor time", "cpu_seconds", "cpu_seconds"),
+    ):
+        ratio = f"{full[what]:.1f} s / {hand[by]:.1f} s = {full[what] / hand[by]:.2f}"
+        print(f"{name + ' / by hand':24} {ratio}{'' if by == 'cpu_seconds' else ' (budget 1.5)'}")
     print(f"full build: {full['peak_mb']:,.0f} MB (budget 8,000)")
     print(f"rows in which by hand differs: {differ or 'none'}")
 

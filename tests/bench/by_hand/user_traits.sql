@@ -109,8 +109,9 @@ activity as materialized (
         sum(times_90d) filter (event = 'Session Started') as sessions_90d,
         sum(times) filter (event = 'Session Started') as sessions_total,
         sum(times_30d) filter (event = 'Feature Used') as features_used_30d,
-        list_sort(list(distinct detail) filter (event = 'Feature Used' and detail is not null))
-            as features,
+        list_sort(list_distinct(
+            list(detail) filter (event = 'Feature Used' and detail is not null)
+        )) as features,
         sum(times) filter (event = 'Feature Used' and detail = 'export') as exports_total,
         max(last_at) filter (event = 'Feature Used' and detail = 'export') as gap_feature_used_at,
         count(*) filter (event = 'Onboarding Completed') > 0 as onboarding_completed,
@@ -225,6 +226,27 @@ send_hours as (
     group by user_id
 ),
 
+endings as (
+    select
+        user_id,
+        occurred_at,
+        received_at,
+        id,
+        coalesce(
+            try_cast(properties ->> '/duration_seconds' as decimal(18, 6)) < 120, false
+        ) as is_short
+    from tracks
+    where event = 'Session Ended'
+),
+
+-- the last long session by the clock alone first: few rows are left to be put in exact order
+latest_endings as (
+    select * from endings
+    qualify coalesce(
+        occurred_at >= max(occurred_at) filter (not is_short) over (partition by user_id), true
+    )
+),
+
 streaks as (
     select
         user_id,
@@ -233,14 +255,10 @@ streaks as (
         select
             user_id,
             (occurred_at, received_at, id) as moment,
-            max(case
-                when not coalesce(
-                    try_cast(properties ->> '/duration_seconds' as decimal(18, 6)) < 120, false
-                ) then (occurred_at, received_at, id)
-            end) over (partition by user_id) as broken
-        from tracks
-        where event = 'Session Ended'
-    ) as ends
+            max(case when not is_short then (occurred_at, received_at, id) end)
+                over (partition by user_id) as broken
+        from latest_endings
+    ) as ordered
     group by user_id
 ),
 
