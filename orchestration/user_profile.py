@@ -22,7 +22,8 @@ LAST_OPS = 5
 
 _STAYS = """
 select audience, entered_at, exited_at from tailrace.membership_intervals
-where user_id in (select unnest($ids)) order by audience, entered_at
+where user_id in (select unnest($ids))
+order by audience, entered_at, exited_at nulls last, user_id
 """
 
 _KNOWN = """
