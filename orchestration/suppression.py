@@ -13,10 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestration.merging import canonical_users
+from orchestration.merging import canonical_users, merges_there
+from orchestration.spelling import one_spelling
 from orchestration.sql.names import naive_utc, text
 from orchestration.warehouse import Warehouse
-from orchestration.warehouse.raw import has_table
 from orchestration.warehouse.schema import set_state_value, state_value
 
 KEY = "suppression_key"
@@ -79,10 +79,10 @@ def note_merges(warehouse: Warehouse, relation: str | None) -> None:
 
 def _put_tied(warehouse: Warehouse) -> bool:
     """Put the ids of whoever is one with a suppressed user aside; returns whether anybody is."""
-    relation = state_value(warehouse, "", MERGES)
-    if not relation or not has_table(warehouse, *(p.strip('"') for p in relation.split("."))):
+    merged = canonical_users(merges_there(warehouse, state_value(warehouse, "", MERGES)))
+    if merged is None:
         return False
-    warehouse.execute(_TIED.format(merged=canonical_users(relation), hmac=hash_sql("part")))
+    warehouse.execute(_TIED.format(merged=merged, hmac=hash_sql("part")))
     return bool(warehouse.rows("select 1 from tailrace_tied limit 1"))
 
 
@@ -184,9 +184,11 @@ where k.dest_key = {text(TOMBSTONE)} || s.hmac and not exists (
 def put_spellings(warehouse: Warehouse, values: Collection[str]) -> None:
     """Put every spelling of the values that matters, and its hash, in a temporary table.
 
-    An id counts as it is and, because a dest_key is trimmed, without blanks around it.
+    An id counts as it is and, because a dest_key is trimmed, without blanks around it. An address
+    counts as it is and as the models spell it.
     """
     given: Sequence[str] = [value.strip("\r\n\t") for value in values if value.strip()]
+    given = [*given, *(one_spelling(value) for value in given if "@" in value)]
     warehouse.execute(
         "create or replace temp table tailrace_spellings as "
         "with given as (select unnest(cast($given as varchar[])) as said), "

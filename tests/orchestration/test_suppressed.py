@@ -40,6 +40,9 @@ def test_nothing_is_asked_of_the_warehouse_while_nobody_is_suppressed(
     [
         (" Ada@Example.com ", "ada@example.com", True),
         ("ada@example.com", "ADA@example.com ", True),
+        ("Ada <mailto:Ada@example.com>", "ada@example.com", True),
+        ("zoe\u0308@example.com\xa0", "zo\xeb@example.com", True),
+        ("zoe\u0308@example.com", "ZOE\u0308@example.com", True),
         ("U1", "U1", True),
         ("U1", "u1", False),
         (" u1", "u1", True),  # the dest_key of the id ' u1'
