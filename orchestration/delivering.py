@@ -38,6 +38,7 @@ from orchestration.plan_store import (
 from orchestration.progress import measured
 from orchestration.project import Sync
 from orchestration.retention import drop_old_payloads
+from orchestration.suppression import note_merges
 from orchestration.sync_identity import is_retiring, retired_at, same_as_before, shape_of
 from orchestration.sync_plans import propose, scope_of, with_exact_cost
 from orchestration.sync_runs import SyncRun, log_run, settled
@@ -128,6 +129,7 @@ def _planned(
 ) -> OpenPlan | None:
     """Plan and store what is due now; None if that is nothing, or held."""
     scope = scope_of(engine, warehouse, sync, as_of=as_of, secrets=True, mode=mode)
+    note_merges(warehouse, scope.relations.merges)
     if mode is not Mode.RETIRE and _is_held(warehouse, sync, run):
         return None
     plan = propose(engine, scope)

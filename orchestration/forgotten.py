@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestration.merging import canonical_users
+from orchestration.merging import canonical_users, merges_there
 from orchestration.project import Project
+from orchestration.spelling import spellings
 from orchestration.sql.names import text
 from orchestration.suppression import TOMBSTONE, hash_sql
 from orchestration.warehouse import Warehouse
@@ -37,14 +38,15 @@ class Person:
 def find(warehouse: Warehouse, project: Project, who: str, *, by_email: bool) -> Person:
     """Look up whom an id or an address stands for, and leave it in the temporary tables."""
     owners = _owners(warehouse, project)
-    merged = canonical_users(project.merges.relation if project.merges else None)
-    users = _USERS_OF_ADDRESS.format(owners=owners) if by_email else "select $who as user_id"
-    warehouse.execute(
-        _USERS.format(found=users, merged=merged or _NO_MERGES),
-        {"who": who.strip() if by_email else who},
+    merged = canonical_users(
+        merges_there(warehouse, project.merges.relation if project.merges else None)
     )
-    itself = "select lower(trim($who))" if by_email else "select trim($who)"
-    warehouse.execute(_KEYS.format(owners=owners, itself=itself), {"who": who})
+    users = (
+        _USERS_OF_ADDRESS.format(owners=owners) if by_email else "select unnest($who) as user_id"
+    )
+    said = {"who": spellings(who) if by_email else [who]}
+    warehouse.execute(_USERS.format(found=users, merged=merged or _NO_MERGES), said)
+    warehouse.execute(_KEYS.format(owners=owners), said)
     warehouse.execute(_PROFILES)
     warehouse.execute(_OPS)
     ((shared,),) = warehouse.rows(_SHARED.format(owners=owners))
@@ -92,8 +94,8 @@ def _is_known(warehouse: Warehouse, traits: str) -> bool:
 _NO_MERGES = "select '' as merged_user_id, '' as user_id where false"
 
 _USERS_OF_ADDRESS = """
-select user_id from ({owners}) where dest_key = lower(trim($who))
-union select user_id from tailrace.acked where dest_key = lower(trim($who))
+select user_id from ({owners}) where dest_key in (select unnest($who))
+union select user_id from tailrace.acked where dest_key in (select unnest($who))
 """
 
 _USERS = """
@@ -122,7 +124,7 @@ select dest_key from mine where dest_key <> ''
 union select dest_key from past
 union select dest_key from tailrace.acked where user_id in (select user_id from tailrace_who)
 union select trim(user_id) from tailrace_who where trim(user_id) <> ''
-union ({itself})
+union select trim(said) from (select unnest($who) as said)
 """
 
 _PROFILES = f"""

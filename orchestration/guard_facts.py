@@ -16,7 +16,7 @@ from orchestration.guard import (
     Window,
 )
 from orchestration.guard_history import DAY, WEEK, History, days, users_of
-from orchestration.merging import canonical_users
+from orchestration.merging import canonical_users, merges_there
 from orchestration.project import Audience, Project
 from orchestration.sql.names import naive_utc
 from orchestration.warehouse import Warehouse
@@ -137,7 +137,9 @@ def count_excused(
     A user who leaves because they are another one who is in, or enters where a part of them was
     in, has not moved; one who is suppressed left on purpose.
     """
-    merges = canonical_users(project.merges.relation if project.merges else None)
+    merges = canonical_users(
+        merges_there(warehouse, project.merges.relation if project.merges else None)
+    )
     if merges is None and kept_out == NOBODY:
         return Excused()
     sql = _EXCUSED.format(

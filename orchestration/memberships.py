@@ -25,7 +25,7 @@ from orchestration.ids import new_id
 from orchestration.intervals import close_backfilled, last_backfilled
 from orchestration.project import Audience, Project
 from orchestration.sql.names import naive_utc
-from orchestration.suppression import suppressed
+from orchestration.suppression import note_merges, suppressed
 from orchestration.warehouse import Warehouse
 
 
@@ -107,6 +107,7 @@ def _draft(
 ) -> _Draft:
     evaluation_id = new_id("e", clock.now())
     relation = audience.model.relation
+    note_merges(warehouse, project.merges.relation if project.merges else None)
     kept_out = _kept_out(warehouse, relation)
     if history is None:
         close_backfilled(warehouse, audience.key, as_of)

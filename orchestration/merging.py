@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from orchestration.warehouse import Warehouse
+from orchestration.warehouse.raw import has_table
+
 MOST_STEPS = 50
 """Longest chain of merges that is followed; a circle ends there."""
+
+
+def merges_there(warehouse: Warehouse, relation: str | None) -> str | None:
+    """Return the relation, or None if it has not been built: then nobody is known to be one."""
+    if not relation:
+        return None
+    schema, table = (part.strip('"') for part in relation.split("."))
+    return relation if has_table(warehouse, schema, table) else None
 
 
 def canonical_users(relation: str | None) -> str | None:

@@ -13,8 +13,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestration.merging import canonical_users, merges_there
+from orchestration.spelling import one_spelling
 from orchestration.sql.names import naive_utc, text
 from orchestration.warehouse import Warehouse
+from orchestration.warehouse.schema import set_state_value, state_value
 
 KEY = "suppression_key"
 MARK = "suppressed"
@@ -23,6 +26,9 @@ MARK = "suppressed"
 OUTCOME = "suppressed"
 LAST_ATTEMPT = 2_147_483_647
 """The attempt of a receipt that no answer can overrule."""
+
+MERGES = "user_merges"
+"""Under this name the warehouse keeps the relation that says which users are one."""
 
 TOMBSTONE = "forgotten:"
 """What stands before the hash in `acked.dest_key` of a profile that was forgotten."""
@@ -39,6 +45,8 @@ class Suppressed:
 def suppressed(warehouse: Warehouse, *expressions: str) -> str:
     """Return an SQL condition, never null: any of these expressions is suppressed.
 
+    Whoever turned out to be one with a suppressed user is suppressed, too.
+
     Args:
         warehouse: where the list is.
         expressions: SQL of user ids and dest_keys; e-mail addresses match in any case.
@@ -48,11 +56,46 @@ def suppressed(warehouse: Warehouse, *expressions: str) -> str:
     """
     if not expressions or not warehouse.rows("select 1 from tailrace.suppressed limit 1"):
         return "false"
-    found = (
+    found = [
         f"coalesce({hash_sql(expression)} in (select hmac from tailrace.suppressed), false)"
         for expression in expressions
-    )
+    ]
+    if _put_tied(warehouse):
+        found += [
+            f"coalesce(cast({expression} as varchar) in (select user_id from tailrace_tied), false)"
+            for expression in expressions
+        ]
     return f"({' or '.join(found)})"
+
+
+def note_merges(warehouse: Warehouse, relation: str | None) -> None:
+    """Keep where it is said which users are one, so that a suppression is of all their ids.
+
+    Kept in the warehouse because somebody can be suppressed while no project can be read.
+    """
+    if (state_value(warehouse, "", MERGES) or "") != (relation or ""):
+        set_state_value(warehouse, "", MERGES, relation or "")
+
+
+def _put_tied(warehouse: Warehouse) -> bool:
+    """Put the ids of whoever is one with a suppressed user aside; returns whether anybody is."""
+    merged = canonical_users(merges_there(warehouse, state_value(warehouse, "", MERGES)))
+    if merged is None:
+        return False
+    warehouse.execute(_TIED.format(merged=merged, hmac=hash_sql("part")))
+    return bool(warehouse.rows("select 1 from tailrace_tied limit 1"))
+
+
+_TIED = """
+create or replace temp table tailrace_tied as
+with merged as ({merged}),
+people as (
+    select cast(merged_user_id as varchar) as part, cast(user_id as varchar) as person from merged
+    union select cast(user_id as varchar), cast(user_id as varchar) from merged
+)
+select part as user_id from people where person in (
+    select person from people where {hmac} in (select hmac from tailrace.suppressed))
+"""
 
 
 def hash_sql(expression: str) -> str:
@@ -141,9 +184,11 @@ where k.dest_key = {text(TOMBSTONE)} || s.hmac and not exists (
 def put_spellings(warehouse: Warehouse, values: Collection[str]) -> None:
     """Put every spelling of the values that matters, and its hash, in a temporary table.
 
-    An id counts as it is and, because a dest_key is trimmed, without blanks around it.
+    An id counts as it is and, because a dest_key is trimmed, without blanks around it. An address
+    counts as it is and as the models spell it.
     """
     given: Sequence[str] = [value.strip("\r\n\t") for value in values if value.strip()]
+    given = [*given, *(one_spelling(value) for value in given if "@" in value)]
     warehouse.execute(
         "create or replace temp table tailrace_spellings as "
         "with given as (select unnest(cast($given as varchar[])) as said), "

@@ -14,6 +14,7 @@ from orchestration.merging import canonical_users
 from orchestration.options import NOT_REQUIRED
 from orchestration.preview import PERSONAL, concealed, hashed, masked
 from orchestration.project import Model, Project, Sync
+from orchestration.spelling import spellings
 from orchestration.sql.names import text
 from orchestration.suppression import suppressed
 from orchestration.warehouse import Warehouse
@@ -22,7 +23,8 @@ LAST_OPS = 5
 
 _STAYS = """
 select audience, entered_at, exited_at from tailrace.membership_intervals
-where user_id in (select unnest($ids)) order by audience, entered_at
+where user_id in (select unnest($ids))
+order by audience, entered_at, exited_at nulls last, user_id
 """
 
 _KNOWN = """
@@ -84,22 +86,24 @@ def user_of_email(warehouse: Warehouse, project: Project, address: str) -> str:
     Raises:
         ConfigError: nobody has it, or several users do.
     """
-    wanted = address.strip().lower()
+    wanted = {"wanted": spellings(address)}
+    is_wanted = "in (select unnest($wanted))"
     found: set[str] = set()
     for model in (project.emails, project.traits):
         if model and "email" in _columns(warehouse, model):
             found |= {
                 row[0]
                 for row in warehouse.rows(
-                    f"select distinct user_id from {model.relation} where lower(trim(email)) = ?",
-                    [wanted],
+                    f"select distinct user_id from {model.relation} "
+                    f"where lower(trim(email)) {is_wanted}",
+                    wanted,
                 )
             }
     if not found:
         found = {
             row[0]
             for row in warehouse.rows(
-                "select distinct user_id from tailrace.acked where dest_key = ?", [wanted]
+                f"select distinct user_id from tailrace.acked where dest_key {is_wanted}", wanted
             )
         }
     stands_for = _merges(warehouse, project)

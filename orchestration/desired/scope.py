@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from destinations.base import Destination, Kind, PayloadSpec, SyncShape
 from destinations.errors import ConfigError, DataError
+from orchestration.merging import merges_there
 from orchestration.options import NOT_REQUIRED
 from orchestration.project import Project, Sync
 from orchestration.sql.names import ident, text
@@ -130,7 +131,7 @@ def read_relations(warehouse: Warehouse, project: Project, sync: Sync) -> Relati
         sync.model.relation,
         read_columns(warehouse, sync.model.relation),
         emails=project.emails.relation if project.emails and every else None,
-        merges=project.merges.relation if project.merges else None,
+        merges=merges_there(warehouse, project.merges.relation if project.merges else None),
     )
 
 

@@ -154,6 +154,11 @@ def test_an_address_stands_for_whoever_has_it(lived: World) -> None:
     assert traces(lived, "zoe") == {}
 
 
+def test_an_address_is_found_as_it_was_pasted(lived: World) -> None:
+    assert forgotten(lived, "Zoe <mailto:ZOE@Example.com>\u200b", by_email=True).users == 1
+    assert is_suppressed(lived, "zoe")
+
+
 def test_an_address_that_nobody_has_is_suppressed(lived: World) -> None:
     done = forgotten(lived, "new@example.com", by_email=True)
     assert (done.status, done.users, done.keys, sum(done.rows.values())) == ("done", 0, 1, 0)

@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from orchestration.suppression import hash_sql, suppress, suppressed, unsuppress
+from orchestration.suppression import hash_sql, note_merges, suppress, suppressed, unsuppress
 from orchestration.warehouse.duckdb import DuckDBWarehouse
 from orchestration.warehouse.schema import start_again, state_value
 from tests.support.world import T0, World
@@ -40,6 +40,9 @@ def test_nothing_is_asked_of_the_warehouse_while_nobody_is_suppressed(
     [
         (" Ada@Example.com ", "ada@example.com", True),
         ("ada@example.com", "ADA@example.com ", True),
+        ("Ada <mailto:Ada@example.com>", "ada@example.com", True),
+        ("zoe\u0308@example.com\xa0", "zo\xeb@example.com", True),
+        ("zoe\u0308@example.com", "ZOE\u0308@example.com", True),
         ("U1", "U1", True),
         ("U1", "u1", False),
         (" u1", "u1", True),  # the dest_key of the id ' u1'
@@ -58,6 +61,29 @@ def test_addresses_match_normalised_and_ids_as_they_are(
 def test_the_condition_is_never_null(warehouse: DuckDBWarehouse) -> None:
     suppress(warehouse, ["u1"], "", T0)
     assert warehouse.rows(f"select {suppressed(warehouse, 'null', 'null')}") == [(False,)]
+
+
+@pytest.mark.parametrize("given_as", ["old", "older", "now", "twin"])
+def test_whoever_is_one_with_somebody_suppressed_is_suppressed(given_as: str, world: World) -> None:
+    world.merges({"older": "old", "old": "now", "twin": "now", "other": "another"})
+    with world.connect() as warehouse:
+        suppress(warehouse, [given_as], "", T0)
+
+        def barred() -> set[str]:
+            people = "(values ('old'), ('older'), ('now'), ('twin'), ('other'), ('another'))"
+            found = f"select id from {people} as p (id) where {suppressed(warehouse, 'id')}"
+            return {one for (one,) in warehouse.rows(found)}
+
+        assert barred() == {given_as}, "nothing has said yet where merges are"
+        note_merges(warehouse, "analytics.user_merges")
+        assert barred() == {"old", "older", "now", "twin"}
+        unsuppress(warehouse, [given_as])
+        assert barred() == set()
+        suppress(warehouse, [given_as], "", T0)
+        warehouse.execute("drop table analytics.user_merges")
+        assert barred() == {given_as}, "a relation that is gone ties nobody"
+        note_merges(warehouse, None)
+        assert barred() == {given_as}
 
 
 def test_no_value_is_stored_and_two_warehouses_hash_differently(
