@@ -2,6 +2,10 @@ with profiles as (select * from {{ ref('user_profile') }}),
 
 activity as (select * from {{ ref('user_activity') }}),
 
+features as (select * from {{ ref('user_features') }}),
+
+onboarding as (select * from {{ ref('user_onboarding') }}),
+
 use_cases as (select * from {{ ref('user_use_case') }}),
 
 churn as (select * from {{ ref('user_churn') }}),
@@ -48,17 +52,17 @@ combined as (
         coalesce(activity.sessions_30d, 0) as sessions_30d,
         coalesce(activity.sessions_90d, 0) as sessions_90d,
         coalesce(activity.sessions_total, 0) as sessions_total,
-        coalesce(activity.features_used_30d, 0) as features_used_30d,
-        coalesce(activity.unique_feature_count, 0) as unique_feature_count,
-        coalesce(activity.features_adopted, cast('[]' as json)) as features_adopted,
-        coalesce(activity.exports_total, 0) as exports_total,
-        coalesce(activity.onboarding_completed, false) as onboarding_completed,
-        coalesce(activity.onboarding_steps_percentage, 0.0) as onboarding_steps_percentage,
+        coalesce(features.features_used_30d, 0) as features_used_30d,
+        coalesce(features.unique_feature_count, 0) as unique_feature_count,
+        coalesce(features.features_adopted, cast('[]' as json)) as features_adopted,
+        coalesce(features.exports_total, 0) as exports_total,
+        coalesce(onboarding.onboarding_completed, false) as onboarding_completed,
+        coalesce(onboarding.onboarding_steps_percentage, 0.0) as onboarding_steps_percentage,
         use_cases.primary_use_case,
         coalesce(activity.orders_total, 0) as orders_total,
         cast(coalesce(activity.revenue_total, 0) as double) as revenue_total,
         activity.last_order_at,
-        activity.gap_feature_used_at,
+        features.gap_feature_used_at,
         rhythm.session_gap_median_days,
         coalesce(streaks.short_session_streak, 0) as short_session_streak,
         coalesce(streaks.session_day_streak, 0) as session_day_streak,
@@ -78,6 +82,8 @@ combined as (
     from users
     left join profiles on users.user_id = profiles.user_id
     left join activity on users.user_id = activity.user_id
+    left join features on users.user_id = features.user_id
+    left join onboarding on users.user_id = onboarding.user_id
     left join use_cases on users.user_id = use_cases.user_id
     left join churn on users.user_id = churn.user_id
     left join rhythm on users.user_id = rhythm.user_id

@@ -18,6 +18,7 @@ import pytest
 
 from orchestration.builds import Built
 from orchestration.dbt import DbtPaths, run_dbt
+from orchestration.load.sample import SAMPLE_TABLES
 from orchestration.memberships import Evaluation, evaluate
 from orchestration.preview import SENTINEL
 from orchestration.project import Audience, Model, Project
@@ -103,12 +104,13 @@ def open_days(folder: Path, *, one_user_of: int = 1) -> Iterator[Days]:
         create_tables(warehouse)
         warehouse.execute("create schema analytics")
         warehouse.execute("create schema staged")
-        for raw in RAW:
+        for raw in SAMPLE_TABLES:
             path = ROOT / "data" / "sample" / f"{raw}.parquet"
             warehouse.execute(
                 f"insert into raw.{raw} by name select * from read_parquet('{path}') "
                 f"where hash(coalesce(user_id, anonymous_id)) % {one_user_of} = 0"
             )
+        for raw in RAW:
             warehouse.execute(f"create table staged.{raw} as {compiled[f'stg_{raw}']}")
         yield Days(warehouse, clock, compiled)
 
