@@ -113,6 +113,9 @@ models:
     +enabled: false
     reporting:
       +enabled: true
+seeds:
+  tailrace:
+    +enabled: false
 exposures:
   tailrace:
     +enabled: false

@@ -291,8 +291,8 @@ def test_the_breaches_of_the_sample_are_found_and_no_others(
         "select event, rule, property, sum(events), bool_and(is_blocked) "
         "from analytics.event_violations group by all order by all"
     ) == [
-        ("Feature Used", "required", "feature_name", 14, True),
-        ("Feature Used", "type", "time_spent_seconds", 16, True),
+        ("Feature Used", "required", "feature_name", 14, False),
+        ("Feature Used", "type", "time_spent_seconds", 16, False),
     ]
     sent = "event in ('Feature_Used', 'Feature Used')"
     assert site.rows(f"select count(*) from raw.tracks where {sent}") == site.rows(

@@ -31,11 +31,11 @@ def evaluation_is_right(lab: Lab, found: Evaluation) -> None:
     counted = (found.entered, found.exited, found.members)
     expected = (len(wanted - before), len(before - wanted), len(wanted))
     assert counted == expected, f"(entered, exited, members) {counted} instead of {expected}"
-    people = {truth.person(user) for user in wanted}
+    people, barred = {truth.person(user) for user in wanted}, truth.barred()
     left = [
         user
         for user in before - wanted
-        if user not in truth.suppressed and truth.person(user) not in people
+        if user not in barred and truth.person(user) not in people
     ]
     if len(left) > MOST_EXITS:
         assert found.status == "held", f"{len(left)} users left and it was {found.status}"

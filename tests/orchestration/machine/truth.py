@@ -114,7 +114,7 @@ class Truth:
 
     def wanted(self) -> frozenset[str]:
         """Return who is in by the audience as built."""
-        return self.audience - self.suppressed
+        return self.audience - self.barred()
 
     def commit(self, at: datetime, members: frozenset[str]) -> None:
         self.committed = members
@@ -136,11 +136,17 @@ class Truth:
             user_id = self.built_merges[user_id]
         return user_id
 
+    def barred(self) -> set[str]:
+        """Return the ids and addresses that are suppressed, by themselves or by another id."""
+        people = {self.person(one) for one in self.suppressed}
+        ids = {*self.built_merges, *self.built_merges.values()}
+        return self.suppressed | {one for one in ids if self.person(one) in people}
+
     def may(self, user_id: str, said: Said) -> bool:
         """Tell whether something may be sent about a user."""
         user = self.built.get(user_id)
         agreed = not said.needs_consent or (user is not None and user.agreed is True)
-        return agreed and not {user_id, self.key_of(user_id)} & self.suppressed
+        return agreed and not {user_id, self.key_of(user_id)} & self.barred()
 
     def inside(self, said: Said) -> dict[str, set[str]]:
         """Return the keys that are in by the last approved answer, and whose they are."""
@@ -179,7 +185,7 @@ class Truth:
     def out_of_reach(self, key: str) -> bool:
         """Tell whether a key belongs, or belonged, to somebody suppressed: it stays as it is."""
         owners = self.owned_by[key] | ({key} if not self.by_email else set())
-        return key in self.suppressed or bool(owners & self.suppressed)
+        return key in self.suppressed or bool(owners & self.barred())
 
     def traits_of(self, users: set[str], said: Said) -> Mapping[str, object]:
         """Return the fields of a profile: the first of its users speaks for it."""
