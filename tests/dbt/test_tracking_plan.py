@@ -21,6 +21,7 @@ from destinations.clock import SystemClock
 from destinations.errors import ConfigError
 from orchestration.dbt import DbtPaths, run_dbt
 from orchestration.load import load_sample
+from orchestration.tracking_plan.names import EVENT_KEY_SQL
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
@@ -260,6 +261,13 @@ def test_only_new_events_are_checked_until_a_full_refresh(site: Site) -> None:
     assert dict(after).items() != dict(before).items()
     with site.open() as warehouse:
         warehouse.execute("delete from raw.tracks where id like '%-new'")
+
+
+def test_the_import_and_the_models_know_names_by_one_rule() -> None:
+    macro = (PROJECT / "macros/tracking_plan/event_key.sql").read_text(encoding="utf-8")
+    body = macro.split("duckdb__event_key(name) -%}")[1].split("{%- endmacro")[0]
+    plain = "".join(body.split()).replace("{{name}}", "?")
+    assert plain == "".join(EVENT_KEY_SQL.split())
 
 
 def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
