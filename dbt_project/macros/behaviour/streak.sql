@@ -13,28 +13,39 @@
         ) as {{ as }}
     from (
         select
-            events.user_id,
+            user_id,
             {{ moment() }} as moment,
-            max(case when not coalesce({{ condition }}, false) then {{ moment() }} end)
-                over (partition by events.user_id) as broken
-        from {{ events }} as events
-        {%- if resets is not none %}
-        left join (select user_id, max(reset_at) as reset_at from {{ resets }} group by user_id) as resets
-            on events.user_id = resets.user_id
-        {%- endif %}
-        {%- if reset_event is not none %}
-        left join (
-            select user_id, max(occurred_at) as reset_at from {{ events }}
-            where {{ named_event(reset_event) }} group by user_id
-        ) as reset_events on events.user_id = reset_events.user_id
-        {%- endif %}
-        where events.user_id is not null and {{ named_event(event) }}
-        {%- if resets is not none %}
-            and (resets.reset_at is null or events.occurred_at > resets.reset_at)
-        {%- endif %}
-        {%- if reset_event is not none %}
-            and (reset_events.reset_at is null or events.occurred_at > reset_events.reset_at)
-        {%- endif %}
+            max(case when not holds then {{ moment() }} end) over (partition by user_id) as broken
+        from (
+            select
+                events.user_id,
+                events.occurred_at,
+                events.received_at,
+                events.row_id,
+                coalesce({{ condition }}, false) as holds,
+                max(case when not coalesce({{ condition }}, false) then events.occurred_at end)
+                    over (partition by events.user_id) as last_broken_at
+            from {{ events }} as events
+            {%- if resets is not none %}
+            left join (select user_id, max(reset_at) as reset_at from {{ resets }} group by user_id) as resets
+                on events.user_id = resets.user_id
+            {%- endif %}
+            {%- if reset_event is not none %}
+            left join (
+                select user_id, max(occurred_at) as reset_at from {{ events }}
+                where {{ named_event(reset_event) }} group by user_id
+            ) as reset_events on events.user_id = reset_events.user_id
+            {%- endif %}
+            where events.user_id is not null and {{ named_event(event) }}
+            {%- if resets is not none %}
+                and (resets.reset_at is null or events.occurred_at > resets.reset_at)
+            {%- endif %}
+            {%- if reset_event is not none %}
+                and (reset_events.reset_at is null or events.occurred_at > reset_events.reset_at)
+            {%- endif %}
+        ) as placed
+        -- by the clock first: few rows are left whose order has to be known better
+        where last_broken_at is null or occurred_at >= last_broken_at
     ) as candidates
     group by candidates.user_id
 {%- endmacro -%}
