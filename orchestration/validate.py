@@ -14,6 +14,8 @@ from orchestration.exposures import check_exposure_names
 from orchestration.project import Project, read_project
 from orchestration.schedules import schedule_problem
 from orchestration.sql.lint import forbidden_calls
+from orchestration.tracking_plan.importing import plan_path
+from orchestration.tracking_plan.reading import read_plan
 from orchestration.warehouse.profiles import read_output
 from orchestration.yaml_lines import line_of
 
@@ -50,6 +52,9 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
         attempt("project", lambda: read_project(found["dbt"], paths.project_dir))
         attempt("exposures", lambda: check_exposure_names(paths.project_dir, found["dbt"]))
         findings += _clocks(found["dbt"])
+    plan = plan_path(paths.project_dir) if "dbt" in found else None
+    if plan and plan.exists():
+        attempt("tracking-plan", lambda: read_plan(plan))
     attempt("destinations", lambda: read_accounts(paths.project_dir))
     if "project" in found:
         findings += _audiences(found["project"])

@@ -244,3 +244,12 @@ def test_a_plan_shows_no_addresses(own: Shell) -> None:
     assert '"contact": "***"' in planned
     assert "@" not in planned
     assert "user_0" not in planned
+
+
+def test_a_mistake_in_the_tracking_plan_is_found_before_a_build(own: Shell) -> None:
+    edit(own.project / "seeds/tracking_plan.csv", "feature_name,string", "feature_name,text")
+    (finding,) = own.json("validate", code=2)["findings"]
+    assert (finding["rule"], finding["severity"]) == ("tracking-plan", "error")
+    assert finding["file"].endswith("tracking_plan.csv")
+    for word in ("line 10, type", "string", "date-time"):
+        assert word in finding["message"], finding
