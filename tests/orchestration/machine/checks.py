@@ -33,9 +33,7 @@ def evaluation_is_right(lab: Lab, found: Evaluation) -> None:
     assert counted == expected, f"(entered, exited, members) {counted} instead of {expected}"
     people, barred = {truth.person(user) for user in wanted}, truth.barred()
     left = [
-        user
-        for user in before - wanted
-        if user not in barred and truth.person(user) not in people
+        user for user in before - wanted if user not in barred and truth.person(user) not in people
     ]
     if len(left) > MOST_EXITS:
         assert found.status == "held", f"{len(left)} users left and it was {found.status}"
