@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestration.engine import Engine
+from orchestration.sql.names import schema_and_name
 from orchestration.warehouse.raw import has_table
 
 
@@ -25,9 +26,8 @@ def breaches(engine: Engine) -> Breaches:
     model = engine.project.violations
     if model is None:
         return Breaches()
-    schema, name = (part.strip('"') for part in model.relation.split(".")[-2:])
     with engine.connect() as warehouse:
-        if not has_table(warehouse, schema, name):
+        if not has_table(warehouse, *schema_and_name(model.relation)):
             return Breaches()
         ((found, blocked),) = warehouse.rows(
             "select coalesce(sum(events), 0), coalesce(sum(events) filter (where is_blocked), 0) "

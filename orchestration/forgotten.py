@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestration.merging import canonical_users, merges_there
 from orchestration.project import Project
 from orchestration.spelling import spellings
-from orchestration.sql.names import text
+from orchestration.sql.names import schema_and_name, text
 from orchestration.suppression import TOMBSTONE, hash_sql
 from orchestration.warehouse import Warehouse
 
@@ -70,7 +70,7 @@ def _owners(warehouse: Warehouse, project: Project) -> str:
 
 
 def _has(warehouse: Warehouse, relation: str, column: str) -> bool:
-    schema, name = (part.strip('"') for part in relation.split("."))
+    schema, name = schema_and_name(relation)
     found = warehouse.rows(
         "select 1 from information_schema.columns "
         "where table_schema = ? and table_name = ? and column_name = ?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestration.sql.names import schema_and_name
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.raw import has_table
 
@@ -13,8 +14,7 @@ def merges_there(warehouse: Warehouse, relation: str | None) -> str | None:
     """Return the relation, or None if it has not been built: then nobody is known to be one."""
     if not relation:
         return None
-    schema, table = (part.strip('"') for part in relation.split("."))
-    return relation if has_table(warehouse, schema, table) else None
+    return relation if has_table(warehouse, *schema_and_name(relation)) else None
 
 
 def canonical_users(relation: str | None) -> str | None:

@@ -15,7 +15,7 @@ from orchestration.options import NOT_REQUIRED
 from orchestration.preview import PERSONAL, concealed, hashed, masked
 from orchestration.project import Model, Project, Sync
 from orchestration.spelling import spellings
-from orchestration.sql.names import text
+from orchestration.sql.names import schema_and_name, text
 from orchestration.suppression import suppressed
 from orchestration.warehouse import Warehouse
 
@@ -224,7 +224,7 @@ def _merges(warehouse: Warehouse, project: Project) -> dict[str, str]:
 
 def _columns(warehouse: Warehouse, model: Model) -> list[str]:
     """Return the columns of a model's relation; none if it has not been built."""
-    schema, name = (part.strip('"') for part in model.relation.split("."))
+    schema, name = schema_and_name(model.relation)
     found = warehouse.rows(
         "select column_name from information_schema.columns "
         "where table_schema = ? and table_name = ?",

@@ -12,7 +12,7 @@ from destinations.errors import ConfigError, DataError
 from orchestration.merging import merges_there
 from orchestration.options import NOT_REQUIRED
 from orchestration.project import Project, Sync
-from orchestration.sql.names import ident, text
+from orchestration.sql.names import ident, schema_and_name, text
 from orchestration.suppression import suppressed
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.schema import PLACED, state_value
@@ -141,7 +141,7 @@ def read_columns(warehouse: Warehouse, relation: str) -> dict[str, str]:
     Raises:
         DataError: there is no such relation.
     """
-    schema, name = (part.strip('"') for part in relation.split("."))
+    schema, name = schema_and_name(relation)
     found = warehouse.rows(
         "select column_name, data_type from information_schema.columns "
         "where table_schema = ? and table_name = ? order by ordinal_position",

@@ -31,6 +31,12 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def schema_and_name(relation: str) -> tuple[str, str]:
+    """Return the two parts of a model's relation, without quotes."""
+    schema, name = (part.strip('"') for part in relation.split("."))
+    return schema, name
+
+
 def text(value: str) -> str:
     """Quote a string literal."""
     return "'" + value.replace("'", "''") + "'"
