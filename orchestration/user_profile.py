@@ -203,7 +203,8 @@ def _identify(warehouse: Warehouse, project: Project, asked_for: str) -> _Identi
             row[0]
             for row in warehouse.rows(
                 f"select anonymous_id from {project.identities.relation} "
-                "where user_id in (select unnest($ids)) order by 1",
+                "where user_id in (select unnest($ids)) "
+                "and anonymous_id not in (select unnest($ids)) order by 1",
                 ids,
             )
         ]

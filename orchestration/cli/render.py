@@ -78,7 +78,8 @@ def show_build(out: Console, run: DbtRun, breaches: Breaches) -> None:
     if breaches.found:
         kept_out = f"{breaches.blocked:,} of them kept out" if breaches.blocked else "none kept out"
         out.print(
-            f"tracking plan: {breaches.found:,} breaches, {kept_out}; see event_violations",
+            f"tracking plan: {breaches.found:,} breach{'' if breaches.found == 1 else 'es'}, "
+            f"{kept_out}; see event_violations",
             highlight=False,
         )
     for node in run.failures:
