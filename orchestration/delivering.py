@@ -38,7 +38,7 @@ from orchestration.plan_store import (
 from orchestration.progress import measured
 from orchestration.project import Sync
 from orchestration.retention import drop_old_payloads
-from orchestration.suppression import note_merges
+from orchestration.suppression import note_merges, settle_tied
 from orchestration.sync_identity import is_retiring, retired_at, same_as_before, shape_of
 from orchestration.sync_plans import propose, scope_of, with_exact_cost
 from orchestration.sync_runs import SyncRun, log_run, settled
@@ -239,6 +239,8 @@ def _resumable(
         quiet = quiescence(endpoint.timeout for endpoint in destination.endpoints.values())
         close_plan(warehouse, plan, now + timedelta(seconds=quiet), ranges)
         return None
+    if plan:
+        settle_tied(warehouse, now)
     return plan
 
 

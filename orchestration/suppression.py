@@ -77,6 +77,18 @@ def note_merges(warehouse: Warehouse, relation: str | None) -> None:
         set_state_value(warehouse, "", MERGES, relation or "")
 
 
+def settle_tied(warehouse: Warehouse, now: datetime) -> int:
+    """Settle what open plans hold for whoever has become one with somebody suppressed.
+
+    `suppress` sees to the plans there are and planning to those that come; a merge that became
+    known since is seen by neither. Returns how many ops.
+    """
+    if not _put_tied(warehouse):
+        return 0
+    with warehouse.transaction():
+        return settle(warehouse, now)
+
+
 def _put_tied(warehouse: Warehouse) -> bool:
     """Put the ids of whoever is one with a suppressed user aside; returns whether anybody is."""
     merged = canonical_users(merges_there(warehouse, state_value(warehouse, "", MERGES)))

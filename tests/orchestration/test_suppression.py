@@ -17,7 +17,7 @@ from destinations.base import Request, Response
 from destinations.delivery.transport import Failed, Transport
 from orchestration import ops
 from orchestration.approvals import approve
-from orchestration.suppression import suppress, unsuppress
+from orchestration.suppression import note_merges, suppress, unsuppress
 from tests.support.world import World, make_world
 
 Act = Callable[[int, Request], Response | Failed | None]
@@ -117,6 +117,20 @@ def test_between_plan_and_send(traits: World) -> None:
     }  # fmt: skip
     assert traits.rows("select status from tailrace.plans") == [("done",)]
     assert traits.run("traits").status == "nothing"
+
+
+def test_a_merge_between_plan_and_send(traits: World) -> None:
+    put(traits, 4)
+    assert bar(traits, "before") == 0
+    traits.store("traits")
+    traits.merges({"before": "u01"})
+    with traits.connect() as warehouse:
+        note_merges(warehouse, "analytics.user_merges")
+    wire = tap(traits)
+    run = traits.run("traits")
+    assert (run.status, run.delivered) == ("done", 3)
+    assert said(wire, "u01") == []
+    assert outcomes(traits)["u01"] == "suppressed"
 
 
 @pytest.mark.parametrize("who", [["u00"], ["u03"], ["u00", "u01", "u02", "u03"]])
