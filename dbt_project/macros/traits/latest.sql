@@ -5,7 +5,7 @@
 {%- endmacro -%}
 
 {%- macro duckdb__latest(column) -%}
-    arg_max({{ column }}, row(occurred_at, received_at, row_id)) filter (
+    last({{ column }} order by occurred_at, received_at, row_id) filter (
         where {{ column }} is not null
     )
 {%- endmacro -%}

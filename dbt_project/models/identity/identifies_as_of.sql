@@ -1,4 +1,4 @@
-{{ config(materialized='ephemeral') }}
+{{ config(materialized='table') }}
 
 with identifies as (select * from {{ ref('stg_identifies') }}),
 

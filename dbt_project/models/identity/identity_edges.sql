@@ -34,16 +34,32 @@ claims as (
     where email is not null
 ),
 
+-- most values are of one user, and tie nobody: they need not be put in order
+shared as (
+    select
+        id_type,
+        id_value
+    from claims
+    group by id_type, id_value
+    having id_type = 'alias' or min(user_id) <> max(user_id)
+),
+
 -- in the order in which they came to be known, so that a claim that comes later counts as later
 first_claims as (
     select
-        id_type,
-        id_value,
-        user_id,
-        min({{ known_at() }}) as known_at,
-        min(({{ known_at() }}, occurred_at, received_at, row_id)) as claimed
+        claims.id_type,
+        claims.id_value,
+        claims.user_id,
+        min({{ known_at('claims.occurred_at', 'claims.received_at') }}) as known_at,
+        min((
+            {{ known_at('claims.occurred_at', 'claims.received_at') }},
+            claims.occurred_at,
+            claims.received_at,
+            claims.row_id
+        )) as claimed
     from claims
-    group by id_type, id_value, user_id
+    inner join shared on claims.id_type = shared.id_type and claims.id_value = shared.id_value
+    group by claims.id_type, claims.id_value, claims.user_id
 ),
 
 ranked as (
