@@ -12,11 +12,11 @@
     {%- set find -%}
         create or replace temp table {{ changed_arrivals() }} as
         with there as (
-            {{ arrivals(source, arrival_hour('received_at')) }}
+            {{ arrivals(source, arrival_hour('received_at'), row_hash()) }}
         ),
 
         known as (
-            {{ arrivals(this, 'arrived_in') }}
+            {{ arrivals(this, 'arrived_in', 'row_hash') }}
         )
 
         select coalesce(there.arrived_in, known.arrived_in) as arrived_in

@@ -11,6 +11,7 @@ select
     properties,
     occurred_at,
     received_at,
-    linked_at
+    linked_at,
+    row_hash
 from events
 where has_copies

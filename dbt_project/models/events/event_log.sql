@@ -32,7 +32,8 @@ with arrived as (
         occurred_at,
         received_at,
         {{ arrival_hour('received_at') }} as arrived_in,
-        {{ text_hash('coalesce(message_id, row_id)') }} as event_hash
+        {{ text_hash('coalesce(message_id, row_id)') }} as event_hash,
+        {{ row_hash() }} as row_hash
     from {{ ref('stg_tracks') }}
     where {{ has_arrived }}
 ),
@@ -41,9 +42,9 @@ counted as (
     select event_hash from arrived
     {%- if is_incremental() %}
     union all
-    select {{ text_hash('known.event_id') }} as event_hash
+    select known.event_hash
     from {{ this }} as known
-    where {{ text_hash('known.event_id') }} in (select arrived.event_hash from arrived)
+    where known.event_hash in (select arrived.event_hash from arrived)
     {%- endif %}
 ),
 
@@ -98,6 +99,8 @@ select
     checked.occurred_at,
     checked.received_at,
     checked.arrived_in,
+    checked.row_hash,
+    checked.event_hash,
     repeated.event_hash is not null as has_copies,
     checked.violations,
     {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked

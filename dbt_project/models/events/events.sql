@@ -38,6 +38,7 @@ select
     occurred_at,
     received_at,
     linked_at,
+    row_hash,
     has_copies
 from identified
 where

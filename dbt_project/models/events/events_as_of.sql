@@ -26,7 +26,8 @@ select
     properties,
     occurred_at,
     received_at,
-    linked_at
+    linked_at,
+    row_hash
 from alone
 union all
 select
@@ -38,6 +39,7 @@ select
     properties,
     occurred_at,
     received_at,
-    linked_at
+    linked_at,
+    row_hash
 from ranked
 where copy_number = 1
