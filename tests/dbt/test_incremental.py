@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
 import pytest
 
 from destinations.clock import SystemClock
@@ -16,6 +14,7 @@ from orchestration.warehouse import Warehouse
 from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
+from tests.dbt.changes import as_arrow, differences
 from tests.dbt.random_logs import random_logs
 
 T = datetime(2026, 6, 23, 21, tzinfo=UTC)
@@ -87,10 +86,6 @@ class Log:
         return str(nodes["model.tailrace.event_log"]["compiled_code"])
 
 
-def as_arrow(frame: pd.DataFrame) -> pa.Table:
-    return pa.Table.from_pandas(frame, preserve_index=False)
-
-
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator[Log]:
     path = tmp_path_factory.mktemp("incremental") / "warehouse.duckdb"
@@ -104,13 +99,6 @@ def log(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator[L
 @pytest.fixture(scope="module")
 def full(log: Log) -> str:
     return log.full()
-
-
-def differences(warehouse: Warehouse, ours: str, theirs: str) -> list[tuple[object, ...]]:
-    return warehouse.rows(
-        f"select 'ours', * from (({ours}) except all ({theirs})) union all "
-        f"select 'theirs', * from (({theirs}) except all ({ours})) limit 5"
-    )
 
 
 @pytest.mark.parametrize("change", LATER)

@@ -1,7 +1,7 @@
 {{ config(materialized='ephemeral') }}
 
-with activity as (
-    select * from {{ ref('user_activity') }}
+with customers as (
+    select * from {{ ref('user_facts') }}
     where orders_total > 0
 )
 
@@ -10,4 +10,4 @@ select
     {{ fifth('last_order_at') }} as rfm_recency,
     {{ fifth('orders_total') }} as rfm_frequency,
     {{ fifth('coalesce(revenue_total, 0)') }} as rfm_monetary
-from activity
+from customers

@@ -1,30 +1,23 @@
 {{ config(materialized='ephemeral') }}
 
-with feature_events as (
-    select * from {{ ref('events_as_of') }}
-    where {{ named_event('Feature Used') }} and user_id is not null
-),
-
-use_cases as (select * from {{ ref('user_use_case') }}),
-
-uses as (
-    select
-        user_id,
-        {{ json_text('properties', 'feature_name') }} as feature_name,
-        max(occurred_at) as last_used_at
-    from feature_events
-    group by user_id, {{ json_text('properties', 'feature_name') }}
+with facts as (
+    select * from {{ ref('user_facts') }}
+    where primary_use_case is not null
 ),
 
 adopted as (
     select
-        uses.user_id,
-        use_cases.primary_use_case,
-        uses.feature_name,
-        {{ within_days('uses.last_used_at', 90) }} as is_recent
-    from uses
-    inner join use_cases on uses.user_id = use_cases.user_id
-    where uses.feature_name is not null
+        user_id,
+        primary_use_case,
+        {{ json_texts('features_adopted') }} as feature_name
+    from facts
+),
+
+lately as (
+    select
+        primary_use_case,
+        {{ json_texts('features_used_90d') }} as feature_name
+    from facts
 ),
 
 -- how many users of a category have used a feature lately, most first
@@ -35,8 +28,7 @@ ranked as (
         row_number() over (
             partition by primary_use_case order by count(*) desc, feature_name asc
         ) as place
-    from adopted
-    where is_recent
+    from lately
     group by primary_use_case, feature_name
 ),
 

@@ -32,11 +32,11 @@ ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
 RAW = ("tracks", "identifies", "aliases")
 CHAIN = (
-    *("identity_edges", "identity_groups", "user_merges", "identity_map", "user_emails"),
-    *("event_log", "events", "event_copies", "events_as_of"),
-    *("user_rhythm", "churn_snapshots", "churn_model", "user_churn", "user_traits"),
+    *("identifies_as_of", "identity_edges", "identity_groups", "user_merges", "identity_map"),
+    *("user_emails", "user_profile", "event_log", "events", "event_copies", "events_as_of"),
+    *("streak_resets", "user_facts", "churn_snapshots", "churn_model", "user_churn", "user_traits"),
 )
-VIEWS = ("events", "events_as_of")
+VIEWS = ("events", "events_as_of", "streak_resets")
 AUDIENCES = ("depth_nudge", "feature_adoption", "order_completed_last_30days", "re_engagement")
 
 

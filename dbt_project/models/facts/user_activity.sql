@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 with events as (select * from {{ ref('events_as_of') }})
 
 select
@@ -17,10 +15,11 @@ select
         "count(*) filter (where " ~ event_text('Nudge Responded', 'response', days=90) ~ " = 'clicked')",
         event_count('Nudge Responded', days=90)
     ) }} as nudge_click_rate,
-    {{ abandoned('Product Added', 'Order Completed', hours=24) }} as cart_abandoned_at,
-    {{ abandoned('Onboarding Completed', 'Report Generated', hours=168) }}
-        as onboarded_without_report_at,
-    {{ abandoned('Dashboard Viewed', 'Data Exported', hours=24) }} as dashboard_without_export_at
+    {{ event_last_at('Product Added') }} as last_added_at,
+    {{ event_last_at('Onboarding Completed') }} as last_onboarded_at,
+    {{ event_last_at('Report Generated') }} as last_report_at,
+    {{ event_last_at('Dashboard Viewed') }} as last_dashboard_at,
+    {{ event_last_at('Data Exported') }} as last_export_at
 from events
 where user_id is not null
 group by user_id

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 -- a visit that began before the lookback begins with it: older events need not be read
 with recent_events as (
     select * from {{ ref('events_as_of') }}

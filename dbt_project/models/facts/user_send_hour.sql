@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 with events as (
     select * from {{ ref('events_as_of') }}
     where {{ named_event('Session Started') }} and {{ within_days('occurred_at', 90) }}

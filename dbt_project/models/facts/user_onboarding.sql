@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 with steps as (
     select * from {{ ref('events_as_of') }}
     where event in ('Onboarding Step Completed', 'Onboarding Completed')

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 with session_ends as (
     select * from {{ ref('events_as_of') }}
     where {{ named_event('Session Ended') }}
@@ -10,9 +8,7 @@ session_starts as (
     where {{ named_event('Session Started') }}
 ),
 
-exits as (
-    {{ audience_exits('shallow_sessions') }}
-),
+resets as (select * from {{ ref('streak_resets') }}),
 
 short_sessions as (
     {{ streak(
@@ -20,17 +16,19 @@ short_sessions as (
         'Session Ended',
         json_amount('properties', 'duration_seconds') ~ ' < 120',
         as='short_session_streak',
-        resets='exits'
+        resets='resets'
     ) }}
 ),
 
 session_days as (
-    {{ day_streak('session_starts', 'Session Started', as='session_day_streak') }}
+    {{ day_streak(
+        'session_starts', 'Session Started', as='session_days_in_a_row', keep_ended=true
+    ) }}
 )
 
 select
     coalesce(session_days.user_id, short_sessions.user_id) as user_id,
     coalesce(short_sessions.short_session_streak, 0) as short_session_streak,
-    coalesce(session_days.session_day_streak, 0) as session_day_streak
+    coalesce(session_days.session_days_in_a_row, 0) as session_days_in_a_row
 from session_days
 full join short_sessions on session_days.user_id = short_sessions.user_id

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 with identifies as (select * from {{ ref('user_identifies') }})
 
 select

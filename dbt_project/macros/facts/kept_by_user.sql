@@ -1,0 +1,59 @@
+{#- Materialization `kept_by_user`: a table with a row per user of which a build makes only those users' rows anew that
+    are made of something else than last time. The others are kept as they are.
+
+    The model's SQL says the whole, and is run as it is on the events of fewer users. It has to make each row of that
+    user's own rows alone, out of
+
+    events      the name of the model with the events: user_id, row_hash, occurred_at and more
+    of_users    the names of models with rows of users: user_id and more
+
+    and may ask for the as-of only by within_days of occurred_at. user_fingerprints() tells what a row is made of. The
+    SQL itself, with all macros and vars in it, is part of that: after a change of it, all rows are made anew. -#}
+{%- materialization kept_by_user, adapter='duckdb' -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set made = make_intermediate_relation(target) -%}
+    {%- set now = this.identifier ~ '__now' -%}
+    {%- set events = ref(config.require('events')) -%}
+    {{ drop_relation_if_exists(load_cached_relation(made)) }}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- do run_query('create or replace temp table ' ~ now ~ ' as ' ~ user_fingerprints(
+        compiled_code, events, config.require('of_users')
+    )) -%}
+    {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh()
+        and mostly_same_users(existing, now) -%}
+    {%- if is_kept -%}
+        {%- do run_query(events_of_changed_users(this.identifier, existing, events, now)) -%}
+        {%- set sql -%}
+            select kept.* from {{ existing }} as kept semi join {{ now }} as now using (user_id, fingerprint)
+            union all by name
+            select made.*, now.fingerprint
+            from (
+                {{ compiled_code | replace(events | string, this.identifier ~ '__events') }}
+            ) as made
+            inner join {{ now }} as now using (user_id)
+        {%- endset -%}
+    {%- else -%}
+        {%- set sql -%}
+            select made.*, now.fingerprint from (
+                {{ compiled_code }}
+            ) as made
+            inner join {{ now }} as now using (user_id)
+        {%- endset -%}
+    {%- endif -%}
+
+    {%- call statement('main') -%}
+        {{ create_table_as(False, made, sql) }}
+    {%- endcall -%}
+    {%- do run_query('drop table if exists ' ~ now) -%}
+    {%- do run_query('drop table if exists ' ~ this.identifier ~ '__events') -%}
+    {{ drop_relation_if_exists(existing) }}
+    {{ adapter.rename_relation(made, target) }}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {%- do persist_docs(target, model) -%}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target]}) }}
+{%- endmaterialization -%}

@@ -1,0 +1,30 @@
+{#- A select of (user_id, fingerprint): a number per user with an event that says of what a row of facts is made: of
+    which events (by their keys), within which of the windows that `sql` looks back on, of which rows of `of_users`,
+    and by which SQL. Events are told by number and key, so one that is changed under its own key is not noticed. -#}
+{%- macro user_fingerprints(sql, events, of_users) -%}
+    {%- set made_by = local_md5(sql | replace(as_of(), 'as_of')) -%}
+    select
+        events.user_id,
+        hash(
+            '{{ made_by }}', events.fingerprint
+            {%- for name in of_users %}, {{ name }}.fingerprint{% endfor %}
+        ) as fingerprint
+    from (
+        select
+            user_id,
+            sum(hash(
+                row_hash
+                {%- for window in windows_of(sql) %}, {{ window }}{% endfor %}
+            )) as fingerprint
+        from {{ events }}
+        where user_id is not null
+        group by user_id
+    ) as events
+    {%- for name in of_users %}
+    left join (
+        select user_id, sum(hash(part)) as fingerprint
+        from {{ ref(name) }} as part
+        group by user_id
+    ) as {{ name }} on events.user_id = {{ name }}.user_id
+    {%- endfor %}
+{%- endmacro -%}

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ audience_exits('shallow_sessions') }}

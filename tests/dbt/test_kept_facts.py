@@ -1,0 +1,226 @@
+"""Rows of user_facts that are kept are what a full build makes now, whatever has changed since."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from destinations.clock import SystemClock
+from orchestration.chain import compile_model, make_at, make_undated
+from orchestration.dbt import DbtPaths, DbtRun, run_dbt
+from orchestration.warehouse import Warehouse
+from orchestration.warehouse.duckdb import open_duckdb
+from orchestration.warehouse.raw import create_raw
+from orchestration.warehouse.schema import create_tables
+from tests.dbt.changes import as_arrow, differences
+from tests.dbt.conftest import PROJECT
+from tests.dbt.random_logs import random_aliases, random_logs
+
+T = datetime(2026, 6, 23, 21, tzinfo=UTC)
+FACTS = "select * exclude (fingerprint) from analytics.user_facts"
+MOVES: dict[str, tuple[timedelta, str]] = {
+    "nothing has changed": (timedelta(), "select 1"),
+    "a second passes": (timedelta(seconds=1), "select 1"),
+    "two days pass": (timedelta(days=2), "select 1"),
+    "a month passes": (timedelta(days=30), "select 1"),
+    "time goes back": (timedelta(days=-32), "select 1"),
+    "events come, late ones too": (
+        timedelta(hours=1),
+        "insert into raw.tracks select * from tracks where hash(id) % 10 = 3",
+    ),
+    "events go": (timedelta(hours=1), "delete from raw.tracks where hash(id) % 10 = 4"),
+    "events are of another user": (
+        timedelta(hours=1),
+        "update raw.tracks set user_id = user_id || '-new', id = id || '-new', message_id = null "
+        "where hash(id) % 30 = 5",
+    ),
+    "a few users move to another time zone": (
+        timedelta(hours=1),
+        "insert into raw.identifies by name select 'move-' || user_id as id, user_id, "
+        f"'Pacific/Auckland' as time_zone, timestamp '{T:%Y-%m-%d}' as timestamp, "
+        f"timestamp '{T:%Y-%m-%d}' as received_at from raw.identifies "
+        "where hash(user_id) % 10 = 0 group by user_id",
+    ),
+    "users are merged": (
+        timedelta(hours=1),
+        "insert into raw.aliases select * from aliases where hash(id) % 2 = 0",
+    ),
+    "users are taken apart": (
+        timedelta(hours=1),
+        "delete from raw.aliases where hash(id) % 4 = 0",
+    ),
+    "users leave an audience": (
+        timedelta(hours=1),
+        "insert into tailrace.membership_intervals by name select 'shallow_sessions' as audience, "
+        "user_id, first_event_at as entered_at, last_session_at as exited_at "
+        "from analytics.user_facts where short_session_streak > 0 and hash(user_id) % 2 = 0",
+    ),
+    "all events go": (timedelta(), "delete from raw.tracks"),
+    "all events come back": (timedelta(), "insert into raw.tracks select * from tracks"),
+}
+
+
+class Facts:
+    """A warehouse with part of some random logs, built; the rest is in tables beside."""
+
+    def __init__(self, path: Path, paths: DbtPaths) -> None:
+        self.path, self.paths, self.as_of = path, paths, T
+        as_ofs = [T.replace(tzinfo=None)]
+        tracks, identifies = random_logs(as_ofs, populations=60)
+        with self.open() as warehouse:
+            create_raw(warehouse)
+            create_tables(warehouse)
+            warehouse.append("raw.identifies", as_arrow(identifies))
+            warehouse.append("raw.tracks", as_arrow(tracks))
+            warehouse.append("raw.aliases", as_arrow(random_aliases(as_ofs, populations=60)))
+            for table in ("tracks", "aliases"):
+                warehouse.execute(f"create table {table} as select * from raw.{table}")
+            warehouse.execute("delete from raw.tracks where hash(id) % 10 = 3")
+            warehouse.execute("delete from raw.aliases where hash(id) % 2 = 0")
+
+    def open(self) -> Warehouse:
+        return open_duckdb(self.path, clock=SystemClock())
+
+    def build(self, *, full_refresh: bool = False, **variables: Any) -> None:
+        done = self.run(full_refresh=full_refresh, **variables)
+        assert done.success, done.failures
+
+    def run(self, *, full_refresh: bool = False, **variables: Any) -> DbtRun:
+        return run_dbt(
+            self.paths,
+            "build",
+            as_of=self.as_of,
+            select=["tracking_plan", "event_aliases", "+user_facts"],
+            exclude=["resource_type:unit_test", "resource_type:exposure", "resource_type:test"],
+            full_refresh=full_refresh,
+            variables=variables,
+        )
+
+    def wrong(self) -> list[tuple[object, ...]]:
+        """Return the rows in which the table differs from all of its SQL at its as_of."""
+        chain = compile_model(self.paths, "user_facts", "user_facts.sql")
+        with self.open() as warehouse:
+            make_undated(warehouse, chain)
+            whole = make_at(warehouse, chain, self.as_of)
+            assert warehouse.rows(f"select count(*) from {whole}") == warehouse.rows(
+                "select count(*) from analytics.user_facts"
+            )
+            return differences(warehouse, FACTS, f"select * from {whole}")
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator[Facts]:
+    path = tmp_path_factory.mktemp("kept") / "warehouse.duckdb"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRACE_DUCKDB", str(path))
+        facts = Facts(path, paths)
+        facts.build()
+        yield facts
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_facts_are_what_a_full_build_would_make(facts: Facts, move: str) -> None:
+    passes, change = MOVES[move]
+    facts.as_of += passes
+    with facts.open() as warehouse:
+        warehouse.execute(change)
+    facts.build()
+    assert facts.wrong() == []
+
+
+def test_facts_are_right_by_what_was_known(facts: Facts) -> None:
+    facts.build(visibility="received")
+    for hours in (3, 24, 24 * 20):
+        facts.as_of += timedelta(hours=hours)
+        facts.build(visibility="received")
+        with facts.open() as warehouse:
+            ours = warehouse.rows(f"select * from ({FACTS}) order by user_id")
+        facts.build(visibility="received", full_refresh=True)
+        with facts.open() as warehouse:
+            assert warehouse.rows(f"select * from ({FACTS}) order by user_id") == ours
+    facts.build()
+    assert facts.wrong() == []
+
+
+def test_only_rows_of_users_with_other_events_are_made_anew(facts: Facts) -> None:
+    facts.build(full_refresh=True)
+    with facts.open() as warehouse:
+        ((user, users),) = warehouse.rows("select min(user_id), count(*) from analytics.user_facts")
+        warehouse.execute("update analytics.user_facts set visits_30d = -1")
+        warehouse.execute(
+            "insert into raw.tracks (id, event, timestamp, received_at, user_id) values "
+            f"('one', 'Ping', timestamp '{T:%Y-%m-%d}', timestamp '{T:%Y-%m-%d}', '{user}')"
+        )
+    facts.build()
+    made = "select user_id from analytics.user_facts where visits_30d >= 0"
+    with facts.open() as warehouse:
+        assert warehouse.rows(made) == [(user,)]
+        assert warehouse.rows("select count(*) from analytics.user_facts") == [(users,)]
+
+
+def test_another_definition_makes_all_rows_anew(facts: Facts) -> None:
+    facts.build()
+    facts.build(gap_feature="search")
+    with facts.open() as warehouse:
+        searched = "select count(gap_feature_used_at) > 0 from analytics.user_facts"
+        assert warehouse.rows(searched) == [(True,)]
+        warehouse.execute("update analytics.user_facts set visits_30d = -1")
+    facts.build(gap_feature="export")
+    with facts.open() as warehouse:
+        kept = "select count(*) from analytics.user_facts where visits_30d = -1"
+        assert warehouse.rows(kept) == [(0,)]
+
+
+def changed_project(folder: Path, more: str) -> DbtPaths:
+    """Return the shipped project with one more fact in user_activity."""
+    project = folder / "dbt_project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    for model, after, given in (
+        ("user_activity", "as last_export_at", f"{more} as fact"),
+        ("user_facts", "activity.last_export_at", "activity.fact"),
+    ):
+        file = project / "models" / "facts" / f"{model}.sql"
+        sql = file.read_text(encoding="utf-8")
+        assert after in sql
+        file.write_text(sql.replace(after, f"{after}, {given}"))
+    return DbtPaths(project, project, target_path=folder / "target")
+
+
+def test_a_lookback_by_calendar_days_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the days of New York: five hours later, another day is left out."""
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+    counted = "{{ event_count('Session Started', calendar_days=8) }}"
+    paths = changed_project(tmp_path, counted)
+    settings = paths.project_dir / "dbt_project.yml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("time_zone: UTC", "time_zone: America/New_York"))
+    facts = Facts(tmp_path / "warehouse.duckdb", paths)
+    facts.as_of = T.replace(hour=3)
+    facts.build()
+    with facts.open() as warehouse:
+        warehouse.execute("create table before as select user_id, fact from analytics.user_facts")
+    facts.as_of += timedelta(hours=2)
+    facts.build()
+    assert facts.wrong() == []
+    other = "select count(*) > 0 from analytics.user_facts as f join before using (user_id) "
+    with facts.open() as warehouse:
+        assert warehouse.rows(f"{other} where f.fact < before.fact") == [(True,)]
+
+
+def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+    added = "{{ abandoned('Product Added', 'Order Completed', hours=24) }}"
+    facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, added))
+    (failure,) = facts.run().failures
+    assert failure.name == "user_facts"
+    assert "may ask for the as-of by lookback only (days, calendar_days)" in failure.message
+    assert "What needs more is for a model that reads user_facts" in failure.message
