@@ -61,6 +61,7 @@ def test_while_a_process_is_stopped_no_other_sends_for_its_sync(
         nothing_is_due(life)
 
 
+@pytest.mark.slow
 def test_a_process_that_slept_through_its_permit_takes_another(
     tmp_path: Path, launcher: Launcher, second: Launcher
 ) -> None:

@@ -218,6 +218,7 @@ def test_the_check_measures_what_the_oracle_measures(logs: Logs, paths: DbtPaths
         assert row["observed"] == pytest.approx(row["churned"] / row["users"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_check_uses_nothing_after_its_as_of(logs: Logs, paths: DbtPaths) -> None:
     as_of = END - 20 * DAY
     found, reason = checked(logs, paths, as_of)

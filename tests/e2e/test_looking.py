@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import END, Shell, copy_project
 
 AT = ("--as-of", END.isoformat())
@@ -37,6 +39,7 @@ def test_status_after_a_run_fits_a_terminal(ran: Shell) -> None:
     assert found["orphans"] == []
 
 
+@pytest.mark.slow
 def test_status_shows_the_command_for_what_is_held(ran: Shell) -> None:
     later = ("--as-of", END.replace(month=7, day=8).isoformat())
     with ran.connect() as warehouse:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.memberships import Evaluation
 from tests.orchestration.catastrophes.shop import Shop, furnish, open_shop
+from tests.support.tiers import first
 from tests.support.world import World, make_world
 
 MEMBERS = "select user_id, 1.0 as level from analytics.user_traits where number % 5 = 0"
@@ -144,7 +145,7 @@ def check(shop: Shop, evaluation: Evaluation, status: str, words: list[str]) -> 
     assert held == [(1 if status == "held" else 0,)]
 
 
-@pytest.mark.parametrize("name", SUDDEN)
+@pytest.mark.parametrize("name", first(8, SUDDEN))
 def test_a_sudden_catastrophe(shop: Shop, name: str) -> None:
     relations, status, words = SUDDEN[name]
     before = shop.state()
@@ -194,6 +195,7 @@ def test_a_slow_bleed_over_ten_hourly_runs(shop: Shop) -> None:
     check(shop, held, "held", ["hours before, together", "max_exits 20%"])
 
 
+@pytest.mark.slow
 def test_a_slow_bleed_over_ten_daily_runs(shop: Shop) -> None:
     at, held = points(
         shop, 10, 24, audience=lambda n: f"{MEMBERS} and hash(user_id) % 100 < {100 * 0.88**n}"
@@ -224,6 +226,7 @@ def test_weekly_runs_with_a_collapse(shop: Shop) -> None:
     check(shop, held, "held", ["would leave (", "79% over 7.0 days"])
 
 
+@pytest.mark.slow
 def test_waiting_makes_no_catastrophe_ordinary(shop: Shop) -> None:
     before = shop.state()
     for _ in range(9):
