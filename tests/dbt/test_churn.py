@@ -194,6 +194,7 @@ def test_too_few_observations_tell_nothing(logs: Logs) -> None:
     assert found["user_churn"]["churn_risk"].isna().all()
 
 
+@pytest.mark.slow
 def test_the_check_measures_what_the_oracle_measures(logs: Logs, paths: DbtPaths) -> None:
     told = churn_oracle.risks(expected(logs, END - 30 * DAY))
     outcomes = {one.user: one.churned for one in expected(logs, END) if one.number == 1}
@@ -226,6 +227,7 @@ def test_the_check_uses_nothing_after_its_as_of(logs: Logs, paths: DbtPaths) -> 
     assert found["auc"] is not None
 
 
+@pytest.mark.slow
 def test_a_log_that_ends_early_is_told(logs: Logs, paths: DbtPaths) -> None:
     measures, reason = checked(logs, paths, END, until=END - 31 * DAY)
     assert measures["log_may_be_cut"]

@@ -100,7 +100,8 @@ def site_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
 
 
 @pytest.mark.parametrize("table", STAGING)
-@pytest.mark.parametrize("layout", first(1, OTHERS))
+@pytest.mark.parametrize("layout", OTHERS)
+@pytest.mark.slow
 def test_the_rows_are_the_same_in_every_layout(
     site_of: Callable[[str], Site], layout: str, table: str
 ) -> None:
@@ -113,7 +114,8 @@ def test_the_rows_are_the_same_in_every_layout(
     assert site_of(layout).types(table) == site_of("tailrace").types(table)
 
 
-@pytest.mark.parametrize("layout", first(1, OTHERS))
+@pytest.mark.parametrize("layout", OTHERS)
+@pytest.mark.slow
 def test_the_traits_are_the_same_in_every_layout(
     site_of: Callable[[str], Site], layout: str
 ) -> None:
@@ -128,6 +130,7 @@ def test_aliases_made_users_one(site_of: Callable[[str], Site]) -> None:
     assert len(users) < len(without)
 
 
+@pytest.mark.slow
 def test_the_facts_are_all_there(site_of: Callable[[str], Site]) -> None:
     found = site_of("tailrace").rows("stg_tracks")
     assert {row["row_id"] for row in found} == {row["id"] for row in FACTS.tracks}

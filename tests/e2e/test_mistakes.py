@@ -132,16 +132,14 @@ def break_sql(audience: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mistake", "words"),
-    first(
-        1,
-        [
-            (rename_column, ("feature_adoption.sql", "user_id")),
-            (double, ("feature_adoption.sql", "repeat a user_id", "one row per member")),
-            (nullify, ("feature_adoption.sql", "have no user_id")),
-            (break_sql, ("feature_adoption.sql", "no_such_column")),
-        ],
-    ),
+    [
+        (rename_column, ("feature_adoption.sql", "user_id")),
+        (double, ("feature_adoption.sql", "repeat a user_id", "one row per member")),
+        (nullify, ("feature_adoption.sql", "have no user_id")),
+        (break_sql, ("feature_adoption.sql", "no_such_column")),
+    ],
 )
+@pytest.mark.slow
 def test_an_audience_that_cannot_be_evaluated(
     own: Shell, mistake: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:

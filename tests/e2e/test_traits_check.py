@@ -12,6 +12,7 @@ from tests.e2e.conftest import END, Shell, copy_project
 AT = ("--as-of", END.isoformat())
 
 
+@pytest.mark.slow
 def test_churn_risk_came_true_on_the_sample(shell: Shell) -> None:
     found = shell.json("traits", "check", *AT)
     assert found["as_of"] == "2026-06-30T21:00:00Z"

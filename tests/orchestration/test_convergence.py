@@ -65,7 +65,7 @@ def one_day(world: World, random: Random, users: dict[str, dict[str, object]]) -
     return members
 
 
-@pytest.mark.parametrize("seed", first(2, range(SEEDS)))
+@pytest.mark.parametrize("seed", first(1, range(SEEDS)))
 def test_the_destination_converges(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     with make_world(tmp_path) as world:

@@ -176,11 +176,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 @pytest.mark.parametrize(
     "verb",
     [
-        pytest.param(("run", "--as-of", END.isoformat()), marks=pytest.mark.slow),
-        pytest.param(("build",), marks=pytest.mark.slow),
+        ("run", "--as-of", END.isoformat()),
+        ("build",),
         ("preview", "depth_nudge"),
     ],
 )
+@pytest.mark.slow
 def test_a_cast_that_fails_in_dbt(broken: Shell, verb: tuple[str, ...]) -> None:
     search = Search(ALL)
     for form in ((), ("--json",)):
@@ -202,6 +203,7 @@ def test_a_cast_that_fails_in_dbt(broken: Shell, verb: tuple[str, ...]) -> None:
         ({"ITERABLE_API_KEY": SECRETS["password in the environment"]}, "password in the environment"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_mistake_in_the_environment(
     broken: Shell, environment: dict[str, str], canary: str
 ) -> None:
