@@ -112,6 +112,7 @@ def write_csv(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...]) 
     return str(path)
 
 
+@pytest.mark.slow
 def test_own_events_enter_leave_and_enter_again(empty_shell: Shell) -> None:
     """A user who was away, came back, and went away again; and one who never qualified."""
     shell = empty_shell

@@ -110,6 +110,7 @@ def test_a_request_on_the_wire_is_finished_and_recorded(gated: tuple[Shell, Gate
     assert not set(before) & set(kept.bodies[2:]), "nothing goes twice"
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_does_not_answer_is_left_after_ten_seconds(
     gated: tuple[Shell, Gate],
 ) -> None:

@@ -13,7 +13,6 @@ from destinations.delivery.steps import Incomplete
 from destinations.delivery.suspects import MOST_IN_A_ROW, SUSPECT_RUNS, SUSPECT_SECONDS
 from tests.conftest import FakeClock
 from tests.destinations.delivery.scripted import OK, Delivery, endpoint, make_rows, seqs
-from tests.support.tiers import first
 
 DOWN = Response(503, {}, b"")
 BAD = 37
@@ -91,7 +90,8 @@ def test_others_go_first_once_a_request_is_suspected(deliver: Callable[..., Deli
     assert asked[9] == list(range(1, 11)), "as it was, once"
 
 
-@pytest.mark.parametrize("ordered", first(1, [True, False]))
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.slow
 def test_an_outage_refuses_nobody(
     deliver: Callable[..., Delivery], clock: FakeClock, *, ordered: bool
 ) -> None:

@@ -151,6 +151,7 @@ def test_without_events_the_run_fails_and_says_how_to_load(empty: Run) -> None:
     assert "load --sample" in str(failure.step_failure_data.user_failure_data.description)
 
 
+@pytest.mark.slow
 def test_the_sample_arrives_and_the_numbers_are_shown(first: Run, dagster: Dagster) -> None:
     assert first.result.success
     assert not first.failed_checks
@@ -167,6 +168,7 @@ def test_the_sample_arrives_and_the_numbers_are_shown(first: Run, dagster: Dagst
     assert first.calls == len(posted) == sum(data["calls"] for data in synced.values())
 
 
+@pytest.mark.slow
 def test_nobody_is_named_in_what_dagster_keeps(first: Run, dagster: Dagster) -> None:
     with warehouse() as opened:
         people = opened.rows("select user_id, email from analytics.user_emails")
@@ -176,6 +178,7 @@ def test_nobody_is_named_in_what_dagster_keeps(first: Run, dagster: Dagster) -> 
     assert KEY not in kept
 
 
+@pytest.mark.slow
 def test_the_same_as_of_again_makes_no_call(again: Run) -> None:
     assert again.result.success
     assert again.calls == 0
