@@ -16,6 +16,8 @@ from destinations.errors import ConfigError, DataError, LockedError
 from orchestration.dbt import DbtPaths, DbtRun, _invoke, manifest, run_dbt
 from tests.dbt.conftest import AS_OFS, PROJECT, Raw
 
+pytestmark = pytest.mark.slow
+
 OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('checkpoint')"
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
 PROFILE = """

