@@ -15,7 +15,7 @@ from tests.crash.launching import Launcher, launching
 from tests.crash.life import living
 from tests.crash.truth import compare, nothing_is_due, settle_down
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 LONG = bool(os.environ.get("TAILRACE_LONG"))
 
@@ -61,7 +61,6 @@ def test_while_a_process_is_stopped_no_other_sends_for_its_sync(
         nothing_is_due(life)
 
 
-@pytest.mark.slow
 def test_a_process_that_slept_through_its_permit_takes_another(
     tmp_path: Path, launcher: Launcher, second: Launcher
 ) -> None:

@@ -24,6 +24,8 @@ from orchestration.warehouse.raw import create_raw
 from tests import churn_oracle, oracle
 from tests.dbt.conftest import PROJECT, Raw
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2026, 6, 30, 21, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 GROUP = ["recency", "frequency", "trend"]
@@ -194,7 +196,6 @@ def test_too_few_observations_tell_nothing(logs: Logs) -> None:
     assert found["user_churn"]["churn_risk"].isna().all()
 
 
-@pytest.mark.slow
 def test_the_check_measures_what_the_oracle_measures(logs: Logs, paths: DbtPaths) -> None:
     told = churn_oracle.risks(expected(logs, END - 30 * DAY))
     outcomes = {one.user: one.churned for one in expected(logs, END) if one.number == 1}
@@ -219,7 +220,6 @@ def test_the_check_measures_what_the_oracle_measures(logs: Logs, paths: DbtPaths
         assert row["observed"] == pytest.approx(row["churned"] / row["users"], abs=1e-12)
 
 
-@pytest.mark.slow
 def test_the_check_uses_nothing_after_its_as_of(logs: Logs, paths: DbtPaths) -> None:
     as_of = END - 20 * DAY
     found, reason = checked(logs, paths, as_of)
@@ -227,7 +227,6 @@ def test_the_check_uses_nothing_after_its_as_of(logs: Logs, paths: DbtPaths) -> 
     assert found["auc"] is not None
 
 
-@pytest.mark.slow
 def test_a_log_that_ends_early_is_told(logs: Logs, paths: DbtPaths) -> None:
     measures, reason = checked(logs, paths, END, until=END - 31 * DAY)
     assert measures["log_may_be_cut"]

@@ -18,6 +18,8 @@ from destinations.clock import SystemClock
 from tests.e2e.conftest import Shell
 from tests.support.serving import served
 
+pytestmark = pytest.mark.slow
+
 SYNC = ("sync", "iterable_user_traits", "--reassert", "--json")
 CLOCK = SystemClock()
 

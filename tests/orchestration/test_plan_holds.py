@@ -12,6 +12,8 @@ from orchestration.sync_runs import SyncRun
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 IDENTIFY: dict[str, Any] = {"as": "identify"}
 Users = dict[str, dict[str, Any]]
@@ -84,7 +86,6 @@ def test_a_trait_that_bleeds_within_a_day_is_held(points: World) -> None:
         assert points.run("points").status == status, zeroed
 
 
-@pytest.mark.slow
 def test_updates_far_above_the_usual_are_held(world: World) -> None:
     world.sync("points", sends="traits", fields={"points": "score"})
     users: Users = {f"u{n}": {"score": 1.0} for n in range(1200)}
@@ -116,7 +117,6 @@ def test_a_column_of_consent_that_breaks_is_held(world: World) -> None:
     held(world, "said", "40 of 40 profiles would be told that they left", "consent")
 
 
-@pytest.mark.slow
 def test_many_small_audiences_add_up(world: World) -> None:
     """Each change is too small for its audience's own guard; together they are not."""
     names = [f"a{n}" for n in range(6)]

@@ -20,6 +20,8 @@ from orchestration.user_profile import profile, user_of_email
 from tests.support.faults import down
 from tests.support.world import World, make_world, world_again
 
+pytestmark = pytest.mark.slow
+
 REFUSED = Response(400, {}, json.dumps({"code": "BadParams", "msg": "no"}).encode())
 EMAILS = Model("user_emails", "analytics.user_emails", (), "identity.yml")
 MERGES = Model("user_merges", "analytics.user_merges", (), "identity.yml")

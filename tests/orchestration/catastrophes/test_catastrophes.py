@@ -11,6 +11,7 @@ import pytest
 
 from orchestration.memberships import Evaluation
 from tests.orchestration.catastrophes.shop import Shop, furnish, open_shop
+from tests.support.tiers import first
 from tests.support.world import make_world, world_again
 
 MEMBERS = "select user_id, 1.0 as level from analytics.user_traits where number % 5 = 0"
@@ -147,7 +148,7 @@ def check(shop: Shop, evaluation: Evaluation, status: str, words: list[str]) -> 
     assert held == [(1 if status == "held" else 0,)]
 
 
-@pytest.mark.parametrize("name", SUDDEN)
+@pytest.mark.parametrize("name", first(12, SUDDEN))
 def test_a_sudden_catastrophe(shop: Shop, name: str) -> None:
     relations, status, words = SUDDEN[name]
     before = shop.state()
