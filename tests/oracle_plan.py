@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def read_plan(seeds: Path, *, blocks: bool = True) -> Plan:
     return Plan(rows, aliases, blocks)
 
 
+@cache
 def key(name: str) -> str:
     """Return what a name is matched by."""
     apart = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()

@@ -16,6 +16,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```sh\n(.+?)\n```$", README, flags=re.MULTILINE | re.DOTALL)
 # Run by CI itself, or running until interrupted; that make knows them must do here.
 NAMED_ONLY = ("make test", "make dagster")
+# The first screens: the demo, and somebody's own events.
+QUICK = COMMANDS.index(".venv/bin/tailrace sandbox calls --limit 5") + 1
 MY_EVENTS = "customer,action,happened_at,amount\n" + "".join(
     f"c{n},login,2026-05-{day:02} 10:00:00,{n}\n" for n in range(20) for day in range(1, 9)
 )
@@ -56,9 +58,8 @@ def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_every_command_of_the_readme(clone: Path) -> None:
-    assert len(COMMANDS) > 10
-    for command in COMMANDS:
+def run_all(clone: Path, commands: list[str]) -> None:
+    for command in commands:
         done = run(
             clone, command.replace("make ", "make -n ", 1) if command in NAMED_ONLY else command
         )
@@ -66,6 +67,24 @@ def test_every_command_of_the_readme(clone: Path) -> None:
         assert done.stdout.strip(), command
 
 
+@pytest.fixture(scope="module")
+def started(clone: Path) -> Path:
+    """The clone after the commands of the quick start."""
+    run_all(clone, COMMANDS[:QUICK])
+    return clone
+
+
+def test_every_command_of_the_quick_start(started: Path) -> None:
+    assert QUICK >= 5
+
+
+@pytest.mark.slow
+def test_every_other_command(started: Path) -> None:
+    assert len(COMMANDS) > QUICK + 5
+    run_all(started, COMMANDS[QUICK:])
+
+
+@pytest.mark.slow
 def test_the_example_audience_and_sync_work_as_written(clone: Path) -> None:
     (sql,) = re.findall(r"^```sql\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     audience, sync, _ = re.findall(r"^```yaml\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -82,6 +101,15 @@ def test_the_example_audience_and_sync_work_as_written(clone: Path) -> None:
     for command in (f"approve {held}", "sync iterable_big_spenders --sandbox"):
         done = run(clone, f".venv/bin/tailrace {command}")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_target_is_in_the_help() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE)
+    missing = [name for name in targets if f'@echo "make {name} ' not in makefile]
+    assert missing == ["help", "lock"]
+    for target in ("test", "test-slow", "test-all"):
+        assert f"`make {target}`" in README
 
 
 def test_every_verb_is_in_the_readme() -> None:

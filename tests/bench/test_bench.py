@@ -11,6 +11,8 @@ import pytest
 from tests.bench import drain, endpoint, job, report, sends, single
 from tests.bench.process import peak_mb
 
+pytestmark = pytest.mark.slow
+
 RUN = job.run
 
 

@@ -13,6 +13,8 @@ from tests.bench import traits
 from tests.bench.by_hand import differences
 from tests.bench.raw_events import make_warehouse
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 10_000
 
 

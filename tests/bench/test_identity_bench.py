@@ -11,6 +11,8 @@ import pytest
 
 from tests.bench import identity
 
+pytestmark = pytest.mark.slow
+
 EDGES = 4_000
 
 

@@ -18,7 +18,7 @@ from tests.crash.launching import Child, launching
 from tests.crash.life import ROWS, Life, living
 from tests.crash.truth import compare, nothing_is_due, settle_down
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 LONG = bool(os.environ.get("TAILRACE_LONG"))
 MEGABYTE = 1 << 20

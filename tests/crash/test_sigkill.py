@@ -20,6 +20,8 @@ from destinations.clock import SystemClock
 from destinations.sandbox import SandboxSettings, running
 from tests.e2e.conftest import KEY, Shell
 
+pytestmark = pytest.mark.slow
+
 USERS = 20_000
 AS_OF = "2026-05-20T00:00:00+00:00"
 LONG = bool(os.environ.get("TAILRACE_LONG"))

@@ -15,7 +15,7 @@ from tests.crash.launching import Launcher, launching
 from tests.crash.life import living
 from tests.crash.truth import compare, nothing_is_due, settle_down
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 LONG = bool(os.environ.get("TAILRACE_LONG"))
 

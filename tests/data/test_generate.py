@@ -40,6 +40,7 @@ def test_nothing_but_the_files_is_left(generator: ModuleType, tmp_path: Path) ->
     assert {file.path for file in written} == set(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_committed_sample_is_what_the_generator_makes(
     generator: ModuleType, tmp_path: Path
 ) -> None:

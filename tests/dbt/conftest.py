@@ -20,17 +20,21 @@ PROJECT = ROOT / "dbt_project"
 SAMPLE = ROOT / "data" / "sample"
 AS_OFS = [datetime(2026, 6, 23, 21, tzinfo=UTC), datetime(2026, 6, 30, 21, tzinfo=UTC)]
 
+SOME = 4
+"""One user in so many is enough of the sample, where not every number counts."""
+
 
 class Raw:
-    """The raw rows all tests here share, and the warehouse that holds them."""
+    """Random logs beside the sample, or one user in so many of it, and a warehouse with them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, one_user_in: int = 1) -> None:
         self.path = path
         as_ofs = [as_of.replace(tzinfo=None) for as_of in AS_OFS]
         logs = random_logs(as_ofs, populations=120)
         self.aliases = random_aliases(as_ofs, populations=120)
-        self.tracks = pd.concat([pd.read_parquet(SAMPLE / "tracks.parquet"), logs[0]])
-        self.identifies = pd.concat([pd.read_parquet(SAMPLE / "identifies.parquet"), logs[1]])
+        tracks, identifies = sample(one_user_in)
+        self.tracks = pd.concat([tracks, logs[0]])
+        self.identifies = pd.concat([identifies, logs[1]])
 
     def rows(self, sql: str) -> pd.DataFrame:
         with open_duckdb(self.path, clock=SystemClock()) as warehouse:
@@ -45,9 +49,20 @@ class Raw:
                 warehouse.append(f"raw.{table}", rows)
 
 
+def sample(one_user_in: int) -> Iterator[pd.DataFrame]:
+    """Yield tracks and identifies of some users, with all that their devices did."""
+    identifies = pd.read_parquet(SAMPLE / "identifies.parquet")
+    owners = identifies.groupby("anonymous_id")["user_id"].min()
+    for frame in (pd.read_parquet(SAMPLE / "tracks.parquet"), identifies):
+        devices = frame["anonymous_id"]
+        who = frame["user_id"].fillna(devices.map(owners)).fillna(devices)
+        numbers = pd.util.hash_array(who.to_numpy(dtype=object))
+        yield frame[numbers % one_user_in == 0]
+
+
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raw]:
-    raw = Raw(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb")
+    raw = Raw(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", SOME)
     raw.fill()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAILRACE_DUCKDB", str(raw.path))

@@ -24,6 +24,8 @@ from orchestration.warehouse.raw import create_raw
 from tests import churn_oracle, oracle
 from tests.dbt.conftest import PROJECT, Raw
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2026, 6, 30, 21, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 GROUP = ["recency", "frequency", "trend"]

@@ -20,11 +20,13 @@ from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
 from tests import oracle, oracle_identity
+from tests.support.tiers import first
 
 AS_OF = datetime(2026, 6, 30, 12, tzinfo=UTC)
 BEFORE = datetime(2026, 6, 20, 12, tzinfo=UTC)
 TIED = {"alias": 1, "anonymous_id": 2, "email": 3}
 Row = dict[str, Any]
+SLOW = pytest.mark.slow
 
 
 class Writer:
@@ -165,10 +167,10 @@ class Case:
 @pytest.fixture(
     scope="module",
     params=[
-        (AS_OF, "occurred", dict(oracle_identity.LIMITS)),
+        pytest.param((AS_OF, "occurred", dict(oracle_identity.LIMITS)), marks=SLOW),
         (AS_OF, "occurred", TIED),
-        (BEFORE, "occurred", TIED),
-        (BEFORE, "received", TIED),
+        pytest.param((BEFORE, "occurred", TIED), marks=SLOW),
+        pytest.param((BEFORE, "received", TIED), marks=SLOW),
     ],
     ids=["as it is shipped", "devices and addresses", "days before", "as it was known"],
 )
@@ -245,6 +247,7 @@ def test_what_was_not_merged_is_reported(case: Case) -> None:
 
 
 @pytest.mark.parametrize("visibility", ["occurred", "received"])
+@pytest.mark.slow
 def test_who_was_tied_stays_tied(world: World, paths: DbtPaths, visibility: str) -> None:
     """Later calls only make groups larger: nobody is two users again after having been one."""
     groups = []
@@ -261,14 +264,17 @@ def test_who_was_tied_stays_tied(world: World, paths: DbtPaths, visibility: str)
 
 @pytest.mark.parametrize(
     ("variables", "said"),
-    [
-        ({"identity_limits": {"phone": 2}}, "accepted: alias, anonymous_id and email"),
-        ({"identity_limits": {"email": "two"}}, "each a whole number from 0 on"),
-        ({"identity_most_ids": 1}, "accepted: a whole number from 2 on"),
-        ({"identity_blocked": "null"}, 'is "null"; accepted: a list of texts'),
-        ({"identity_blocked": ["a", -1]}, r'is \["a", -1\]; accepted: a list of texts'),
-        ({"identity_blocked": {"a": "b"}}, 'is {"a": "b"}; accepted: a list of texts'),
-    ],
+    first(
+        1,
+        [
+            ({"identity_limits": {"phone": 2}}, "accepted: alias, anonymous_id and email"),
+            ({"identity_limits": {"email": "two"}}, "each a whole number from 0 on"),
+            ({"identity_most_ids": 1}, "accepted: a whole number from 2 on"),
+            ({"identity_blocked": "null"}, 'is "null"; accepted: a list of texts'),
+            ({"identity_blocked": ["a", -1]}, r'is \["a", -1\]; accepted: a list of texts'),
+            ({"identity_blocked": {"a": "b"}}, 'is {"a": "b"}; accepted: a list of texts'),
+        ],
+    ),
 )
 def test_a_mistaken_var_is_refused(
     world: World, paths: DbtPaths, variables: dict[str, Any], said: str

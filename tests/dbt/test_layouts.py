@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchestration.warehouse.schema import create_tables
 from tests.dbt.conftest import PROJECT
 from tests.dbt.raw_facts import random_facts
 from tests.dbt.raw_forms import SNOWPLOW_NAMES, WRITERS
+from tests.support.tiers import first
 
 T = datetime(2026, 6, 23, 21, tzinfo=UTC)
 STAGING = ("stg_tracks", "stg_identifies", "stg_pages", "stg_aliases")
@@ -78,10 +80,11 @@ def new_site(folder: Path, layout: str, *, schema: str = "raw", **variables: Any
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Site]:
-    """Return a site per layout, built as far as user_traits; what Snowplow cannot say is left out."""
-    sites = {}
-    for name in (*WRITERS, WITHOUT_ALIASES):
+def site_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """Return a site by its layout, built as far as user_traits; what Snowplow cannot say is left out."""
+
+    @cache
+    def built(name: str) -> Site:
         layout, _, less = name.partition(" ")
         facts = replace(FACTS, aliases=[]) if less else FACTS
         names = {"event_names": SNOWPLOW_NAMES} if layout == "snowplow" else {}
@@ -91,38 +94,45 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Site]:
             WRITERS[layout](connection, schema, facts)
         run = site.build("+user_traits", "stg_pages")
         assert run.success, run.failures
-        sites[name] = site
-    return sites
+        return site
+
+    return built
 
 
 @pytest.mark.parametrize("table", STAGING)
 @pytest.mark.parametrize("layout", OTHERS)
+@pytest.mark.slow
 def test_the_rows_are_the_same_in_every_layout(
-    sites: dict[str, Site], layout: str, table: str
+    site_of: Callable[[str], Site], layout: str, table: str
 ) -> None:
-    expected = sites[TWINS[layout]].rows(table)
+    expected = site_of(TWINS[layout]).rows(table)
     if (layout, table) == ("snowplow", "stg_pages"):  # where a page has no name
         expected = sorted(({**row, "name": None} for row in expected), key=repr)
     least = {"stg_aliases": 0 if layout == "snowplow" else 9}
     assert len(expected) >= least.get(table, 301)
-    assert sites[layout].rows(table) == expected
-    assert sites[layout].types(table) == sites["tailrace"].types(table)
+    assert site_of(layout).rows(table) == expected
+    assert site_of(layout).types(table) == site_of("tailrace").types(table)
 
 
 @pytest.mark.parametrize("layout", OTHERS)
-def test_the_traits_are_the_same_in_every_layout(sites: dict[str, Site], layout: str) -> None:
-    expected = sites[TWINS[layout]].rows("user_traits")
+@pytest.mark.slow
+def test_the_traits_are_the_same_in_every_layout(
+    site_of: Callable[[str], Site], layout: str
+) -> None:
+    expected = site_of(TWINS[layout]).rows("user_traits")
     assert len(expected) > 5
-    assert sites[layout].rows("user_traits") == expected
+    assert site_of(layout).rows("user_traits") == expected
 
 
-def test_aliases_made_users_one(sites: dict[str, Site]) -> None:
-    users = {name: len(site.rows("user_traits")) for name, site in sites.items()}
-    assert users["tailrace"] < users[WITHOUT_ALIASES]
+@pytest.mark.slow
+def test_aliases_made_users_one(site_of: Callable[[str], Site]) -> None:
+    users, without = (site_of(name).rows("user_traits") for name in ("tailrace", WITHOUT_ALIASES))
+    assert len(users) < len(without)
 
 
-def test_the_facts_are_all_there(sites: dict[str, Site]) -> None:
-    found = sites["tailrace"].rows("stg_tracks")
+@pytest.mark.slow
+def test_the_facts_are_all_there(site_of: Callable[[str], Site]) -> None:
+    found = site_of("tailrace").rows("stg_tracks")
     assert {row["row_id"] for row in found} == {row["id"] for row in FACTS.tracks}
     said = {key for row in found for key in row["properties"]}
     assert {"from", "1_st", "end", "se_action"} <= said
@@ -191,19 +201,28 @@ def test_an_event_table_that_appears_is_read_by_the_next_build(small: Site) -> N
 
 @pytest.mark.parametrize(
     ("variables", "said"),
-    [
-        ({"event_tables": ["gone"]}, "'gone'; accepted: tables of my_site with a column id: iden"),
-        ({"event_tables": ["Other"]}, "'other'; accepted: tables of my_site with a column id"),
-        ({"event_tables": "signed_up"}, "accepted: a list of names"),
-        ({"event_names": ["a"]}, "accepted: {the collector's name: ours}"),
-        ({"raw_schema": "empty"}, "schema empty has no tables; vars raw_schema and raw_database"),
-        ({"raw_schema": "started"}, "schema started has a table tracks, but none of an event"),
-        ({"layout": "snowplow"}, "schema my_site has no table events"),
-        (
-            {"layout": "snowplow", "raw_schema": "snow", "snowplow_devices": ["cookie"]},
-            "schema snow has no column 'cookie' in events",
-        ),
-    ],
+    first(
+        1,
+        [
+            (
+                {"event_tables": ["gone"]},
+                "'gone'; accepted: tables of my_site with a column id: iden",
+            ),
+            ({"event_tables": ["Other"]}, "'other'; accepted: tables of my_site with a column id"),
+            ({"event_tables": "signed_up"}, "accepted: a list of names"),
+            ({"event_names": ["a"]}, "accepted: {the collector's name: ours}"),
+            (
+                {"raw_schema": "empty"},
+                "schema empty has no tables; vars raw_schema and raw_database",
+            ),
+            ({"raw_schema": "started"}, "schema started has a table tracks, but none of an event"),
+            ({"layout": "snowplow"}, "schema my_site has no table events"),
+            (
+                {"layout": "snowplow", "raw_schema": "snow", "snowplow_devices": ["cookie"]},
+                "schema snow has no column 'cookie' in events",
+            ),
+        ],
+    ),
 )
 def test_what_cannot_be_read_is_no_empty_log(
     small: Site, variables: dict[str, Any], said: str
@@ -228,12 +247,14 @@ def failure(site: Site) -> str:
     return failed.message
 
 
+@pytest.mark.slow
 def test_event_tables_can_be_listed_and_events_renamed(small: Site) -> None:
     variables = {"event_tables": ["SIGNED_UP"], "event_names": {"signed_up": "It's you"}}
     assert replace(small, variables={**small.variables, **variables}).build("stg_tracks").success
     assert [row["event"] for row in small.rows("stg_tracks")] == ["It's you"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tailrace", "segment"])
 def test_raw_tables_may_be_in_an_attached_database(tmp_path: Path, layout: str) -> None:
     with duckdb.connect(str(tmp_path / "lake.duckdb")) as lake:
@@ -253,6 +274,7 @@ def test_raw_tables_may_be_in_an_attached_database(tmp_path: Path, layout: str) 
             assert len(connection.sql(f"from analytics.{table}")) >= 9
 
 
+@pytest.mark.slow
 def test_an_underscore_stays_where_it_must(tmp_path: Path) -> None:
     site = new_site(tmp_path, "rudderstack")
     with site.connect() as connection:

@@ -57,6 +57,7 @@ def test_every_model_and_column_is_described(models: dict[str, Any]) -> None:
             assert column["description"], (name, column["name"])
 
 
+@pytest.mark.slow
 def test_the_columns_described_are_the_columns_there_are(
     models: dict[str, Any], raw: Raw, built: DbtRun, paths: DbtPaths
 ) -> None:
@@ -122,17 +123,20 @@ def test_traits_go_first(syncs: dict[str, Any]) -> None:
         assert after == ([] if name == "iterable_user_traits" else ["iterable_user_traits"]), name
 
 
+@pytest.mark.slow
 def test_unit_tests_pass(built: DbtRun, paths: DbtPaths) -> None:
     run = run_dbt(paths, "test", as_of=None, select=["test_type:unit"], exclude=[])
     assert [node.name for node in run.failures] == []
     assert len(run.nodes) >= 11
 
 
+@pytest.mark.slow
 def test_a_build_runs_no_unit_tests(built: DbtRun) -> None:
     assert built.success, built.failures
     assert {node.resource_type for node in built.nodes} == {"model", "seed", "test"}
 
 
+@pytest.mark.slow
 def test_a_build_is_recorded(built: DbtRun, raw: Raw) -> None:
     rows = raw.rows(f"from tailrace.builds where build_id = '{built.build_id}'")
     (row,) = rows.to_dict("records")

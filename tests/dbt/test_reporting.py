@@ -136,6 +136,7 @@ group by s.audience
 }
 
 
+@pytest.mark.slow
 def test_another_dbt_project_can_use_it_as_a_package(fresh: Path, tmp_path: Path) -> None:
     project = tmp_path / "ours"
     for name, content in OTHERS.items():

@@ -16,6 +16,8 @@ from destinations.errors import ConfigError, DataError, LockedError
 from orchestration.dbt import DbtPaths, DbtRun, _invoke, manifest, run_dbt
 from tests.dbt.conftest import AS_OFS, PROJECT, Raw
 
+pytestmark = pytest.mark.slow
+
 OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('checkpoint')"
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
 PROFILE = """
@@ -71,6 +73,7 @@ def test_the_file_is_free_when_a_model_failed(raw: Raw, copied: DbtPaths) -> Non
     assert '"status": "error"' in recorded["relations"]
 
 
+@pytest.mark.slow
 def test_nothing_reaches_stdout(
     built: DbtRun, paths: DbtPaths, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +99,7 @@ def test_dbt_by_hand_without_an_as_of_says_what_to_pass(raw: Raw, paths: DbtPath
     assert len(raw.rows("from tailrace.builds")) == len(before)
 
 
+@pytest.mark.slow
 def test_an_as_of_can_be_given_as_a_var(built: DbtRun, raw: Raw, copied: DbtPaths) -> None:
     given = ["--vars", "as_of: 2026-06-23 21:00:00", "--select", "order_completed_last_30days"]
     assert _invoke(["run", *copied.flags(), *given], quiet=True).success
@@ -117,6 +121,7 @@ def test_a_warehouse_in_use_names_the_process(raw: Raw, paths: DbtPaths) -> None
         run_dbt(paths, "run", as_of=AS_OFS[-1])
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_is_none_is_a_data_error(
     tmp_path: Path, copied: DbtPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
 from tests.dbt.conftest import PROJECT
 from tests.oracle_plan import Plan, read_plan
+from tests.support.tiers import first
 
 T = datetime(2026, 6, 30, 21, tzinfo=UTC)
 HEADER = ("event", "property", "type", "required", "allowed_values", "pattern", "enforcement")
@@ -164,7 +165,7 @@ class Case:
             yield row, name, found, self.plan.is_blocked(name, found)
 
 
-@pytest.fixture(scope="module", params=["dev", "staging", "production"])
+@pytest.fixture(scope="module", params=first(1, ["dev", "staging", "production"]))
 def case(request: pytest.FixtureRequest, site: Site) -> Case:
     site.plan(PLAN)
     site.build(request.param, full_refresh=True)
@@ -237,6 +238,7 @@ def test_no_value_is_told(case: Case) -> None:
     assert "secret" not in told
 
 
+@pytest.mark.slow
 def test_only_new_events_are_checked_until_a_full_refresh(site: Site) -> None:
     site.plan(PLAN)
     site.build(full_refresh=True)
@@ -270,6 +272,7 @@ def test_the_import_and_the_models_know_names_by_one_rule() -> None:
     assert plain == "".join(EVENT_KEY_SQL.split())
 
 
+@pytest.mark.slow
 def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
     site.plan([], [])
     site.build(full_refresh=True)
@@ -284,6 +287,7 @@ def test_a_mistaken_list_of_targets_is_refused(site: Site) -> None:
         site.build(variables={"tracking_plan_blocks": "dev"})
 
 
+@pytest.mark.slow
 def test_the_breaches_of_the_sample_are_found_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import pandas as pd
 import pytest
 
-from orchestration.dbt import DbtPaths, run_dbt
+from orchestration.dbt import NOT_IN_PRODUCTION, DbtPaths, run_dbt
 from tests import oracle
-from tests.dbt.conftest import AS_OFS, PROJECT, Raw
+from tests.dbt.conftest import AS_OFS, PROJECT, SOME, Raw
 from tests.oracle_plan import read_plan
 
 AUDIENCES = (
@@ -22,11 +24,13 @@ AUDIENCES = (
 
 # nothing is blocked: most random events break the plan
 PLAN = read_plan(PROJECT / "seeds", blocks=False)
+SLOW = pytest.mark.slow
 Rows = tuple[list[oracle.Row], list[oracle.Row], list[oracle.Row]]
 
 
 @dataclass(frozen=True)
 class Answers:
+    raw: Raw
     as_of: datetime
     traits: pd.DataFrame
     emails: pd.DataFrame
@@ -38,27 +42,51 @@ class Answers:
 
 
 @pytest.fixture(scope="module")
-def rows(raw: Raw) -> Rows:
-    tracks, identifies, aliases = map(oracle.rows_of, (raw.tracks, raw.identifies, raw.aliases))
-    return tracks, identifies, aliases
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Raw, Rows]]:
+    """Return the raw rows as a warehouse and as the oracle has them, with so much of the sample."""
+
+    @cache
+    def log(one_user_in: int) -> tuple[Raw, Rows]:
+        raw = Raw(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb", one_user_in)
+        raw.fill()
+        tracks, identifies, aliases = map(oracle.rows_of, (raw.tracks, raw.identifies, raw.aliases))
+        return raw, (tracks, identifies, aliases)
+
+    return log
 
 
 @pytest.fixture(
     scope="module",
-    params=[(AS_OFS[0], "occurred"), (AS_OFS[1], "occurred"), (AS_OFS[0], "received")],
-    ids=["a week before the end", "the end", "as it was known"],
+    params=[
+        pytest.param((AS_OFS[0], "received", SOME), id="as it was known, of some"),
+        pytest.param((AS_OFS[0], "occurred", 1), id="a week before the end", marks=SLOW),
+        pytest.param((AS_OFS[1], "occurred", 1), id="the end", marks=SLOW),
+        pytest.param((AS_OFS[0], "received", 1), id="as it was known", marks=SLOW),
+    ],
 )
-def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPaths) -> Answers:
-    as_of, visibility = request.param
-    variables = {"visibility": visibility, "tracking_plan_blocks": []}
-    assert run_dbt(paths, "seed", as_of=None).success
-    run = run_dbt(paths, "run", as_of=as_of, variables=variables, full_refresh=True)
+def answers(
+    request: pytest.FixtureRequest,
+    logs: Callable[[int], tuple[Raw, Rows]],
+    paths: DbtPaths,
+) -> Answers:
+    as_of, visibility, one_user_in = request.param
+    raw, (tracks, identifies, aliases) = logs(one_user_in)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRACE_DUCKDB", str(raw.path))
+        run = run_dbt(
+            paths,
+            "build",
+            as_of=as_of,
+            exclude=[*NOT_IN_PRODUCTION, "resource_type:test"],
+            variables={"visibility": visibility, "tracking_plan_blocks": []},
+            full_refresh=True,
+        )
     assert run.success, run.failures
     naive = as_of.replace(tzinfo=None)
-    tracks, identifies, aliases = rows
     known = oracle.known_at(tracks, identifies, naive, visibility, aliases, PLAN)
     expected = oracle.traits(known)
     return Answers(
+        raw=raw,
         as_of=naive,
         traits=raw.rows("from analytics.user_traits").set_index("user_id").sort_index(),
         emails=raw.rows("from analytics.user_emails"),
@@ -70,8 +98,10 @@ def answers(request: pytest.FixtureRequest, raw: Raw, rows: Rows, paths: DbtPath
     )
 
 
-def test_aliases_made_users_one(answers: Answers, raw: Raw) -> None:
-    merged = set(raw.rows("select merged_user_id from analytics.user_merges")["merged_user_id"])
+def test_aliases_made_users_one(answers: Answers) -> None:
+    merged = set(
+        answers.raw.rows("select merged_user_id from analytics.user_merges")["merged_user_id"]
+    )
     assert len(merged) > 10
     assert not merged & set(answers.traits.index)
 

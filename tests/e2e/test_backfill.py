@@ -43,6 +43,7 @@ def state(shell: Shell) -> list[list[tuple[object, ...]]]:
     return [*found, [tuple(call.items()) for call in shell.calls()]]
 
 
+@pytest.mark.slow
 def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(
     ran: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_backfill_is_what_each_day_would_have_said_and_sends_nothing(
     assert known(shell, "re_engagement", f"{DAYS[1]} 23:59:59") == expected
 
 
+@pytest.mark.slow
 def test_an_audience_that_asks_who_left_it_is_filled_in_as_it_was_live(shell: Shell) -> None:
     days = [f"2026-06-{day} 23:59:59" for day in (18, 21, 24, 27)]
     for at in days:
@@ -102,6 +104,7 @@ def test_an_audience_that_asks_who_left_it_is_filled_in_as_it_was_live(shell: Sh
     assert {at: known(shell, "shallow_sessions", at) for at in days[:3]} == said
 
 
+@pytest.mark.slow
 def test_a_day_that_cannot_be_answered_keeps_nothing(shell: Shell) -> None:
     mine = replace(shell, project=copy_project(shell.folder))
     model = mine.project / "models" / "audiences" / "re_engagement.sql"
@@ -121,6 +124,21 @@ def test_a_day_that_cannot_be_answered_keeps_nothing(shell: Shell) -> None:
     assert "sessions_90" in found["message"]
     assert found["file"] == "models/audiences/re_engagement.sql"
     assert mine.json("history", "re_engagement")["days"] == []
+
+
+def test_a_day_of_own_events_is_what_a_build_would_have_said(empty_shell: Shell) -> None:
+    shell = empty_shell
+    days = [*range(1, 10), 27]
+    rows = [f"{user},Session Started,2026-06-{day:02}T12:00:00Z" for user, some in
+            (("away", days[:9]), ("back", days), ("new", days[9:])) for day in some]  # fmt: skip
+    events = shell.folder / "events.csv"
+    events.write_text("\n".join(["user_id,event,timestamp", *rows]))
+    shell.run("load", str(events))
+    done = shell.json("backfill", "re_engagement", *DAYS)
+    assert done["evaluations"] == 2
+    assert not shell.calls()
+    expected = built(shell, "re_engagement", f"{DAYS[1]}T23:59:59Z")
+    assert known(shell, "re_engagement", f"{DAYS[1]} 23:59:59") == expected == [("away",)]
 
 
 def test_bad_days_are_named(shell: Shell) -> None:

@@ -16,6 +16,7 @@ def sync(shell: Shell, code: int = 0) -> dict[str, Any]:
     return {run["sync"]: run for run in shell.json("sync", *AS_OF, code=code)["syncs"]}
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_the_wire_and_back(shell: Shell, tmp_path: Path) -> None:
     shell.json("build", *AS_OF)
     users = shell.rows(

@@ -9,6 +9,8 @@ import pytest
 
 from tests.e2e.conftest import Shell, copy_project
 
+pytestmark = pytest.mark.slow
+
 SYNC = "iterable_feature_adoption"
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import END, Shell, copy_project
 
 AT = ("--as-of", END.isoformat())
@@ -24,6 +26,7 @@ def test_status_before_anything(shell: Shell) -> None:
     assert shell.json("status")["build"] is None
 
 
+@pytest.mark.slow
 def test_status_after_a_run_fits_a_terminal(ran: Shell) -> None:
     said = fits(ran.run("status"))
     assert "last build: as of 2026-06-30 21:00:00 UTC" in said
@@ -37,6 +40,7 @@ def test_status_after_a_run_fits_a_terminal(ran: Shell) -> None:
     assert found["orphans"] == []
 
 
+@pytest.mark.slow
 def test_status_shows_the_command_for_what_is_held(ran: Shell) -> None:
     later = ("--as-of", END.replace(month=7, day=8).isoformat())
     with ran.connect() as warehouse:
@@ -64,6 +68,7 @@ def test_status_shows_an_account_that_cannot_be_opened(shell: Shell) -> None:
     fits(shell.run("status"))
 
 
+@pytest.mark.slow
 def test_rejects_then_retry_then_the_next_sync(ran: Shell) -> None:
     (reject,) = ran.json("rejects")["rejects"]
     assert {"sync", "class", "code", "field", "count", "users"} <= reject.keys()
@@ -88,6 +93,7 @@ def test_rejects_then_retry_then_the_next_sync(ran: Shell) -> None:
     assert ran.json("rejects")["rejects"][0]["state"] == "open"
 
 
+@pytest.mark.slow
 def test_profile_of_a_member(ran: Shell) -> None:
     ((user, email),) = ran.rows(
         "select t.user_id, t.email from analytics.re_engagement r "
@@ -108,6 +114,7 @@ def test_profile_of_a_member(ran: Shell) -> None:
     assert "@" not in json.dumps(ran.json("profile", user))
 
 
+@pytest.mark.slow
 def test_profile_of_nobody(ran: Shell) -> None:
     assert "no such user" in ran.run("profile", "nobody", code=2)
     assert "nobody has this address" in ran.run("profile", "--email", "x@y.example", code=2)

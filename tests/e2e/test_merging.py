@@ -11,6 +11,8 @@ import pytest
 
 from tests.e2e.conftest import END, ROOT, Shell, opened
 
+pytestmark = pytest.mark.slow
+
 NEXT_DAY = END + timedelta(days=1)
 MERGED_AT = "2026-06-30T21:30:00Z"
 SYNC = "iterable_re_engagement"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import END, Shell, copy_project
+from tests.support.tiers import first
 
 AT = ("--as-of", END.isoformat())
 ONE_SCREEN = 40
@@ -52,7 +53,7 @@ def test_destinations_yml(own: Shell, old: str, new: str, words: tuple[str, ...]
     check(own, words, 2, **bare)
 
 
-@pytest.mark.parametrize("value", [None, "", "key\n", " key"])
+@pytest.mark.parametrize("value", first(2, [None, "key\n", "", " key"]))
 def test_a_missing_or_mangled_secret(own: Shell, value: str | None) -> None:
     words = ("ITERABLE_API_KEY", "destinations.yml", "destinations.iterable.api_key")
     check(own, words, 2, ITERABLE_API_KEY=value)
@@ -60,13 +61,13 @@ def test_a_missing_or_mangled_secret(own: Shell, value: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    [
+    first(2, [
         ("sends: traits", "sends: trait", ("sends", "traits", "membership", "events")),
         ("as: track", "has: track", ("unknown key", "has", "accepted", "as,")),
         ("destination: iterable", "destination: braze", ("braze", "accepted: iterable")),
         ("plan: plan", "plan: tier", ("tier", "syncs.yml", "fields.plan", "last_session_at")),
         ("after: [iterable_user_traits]", "after: [traits]", ("traits", "iterable_user_traits")),
-    ],
+    ]),
 )  # fmt: skip
 def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> None:
     edit(own.project / "models" / "syncs.yml", old, new)
@@ -75,7 +76,7 @@ def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    [
+    first(2, [
         ("plan: plan", "plan: tier", ("tier", "fields.plan", "last_session_at")),
         ("plan: plan", "plan: {sql: 'upper(plan'}", ("fields.plan.sql", "not an SQL expression")),
         ("plan: plan", "plan: {sql: 'upper(tier)'}", ("fields.plan.sql", "tier", "accepted")),
@@ -86,7 +87,7 @@ def test_syncs_yml(own: Shell, old: str, new: str, words: tuple[str, ...]) -> No
         ("plan: plan", "primary_use_case: plan", ("given twice",)),
         ("consent: not_required", "consent: opted_in", ("user_traits lists", "not_required")),
         ("consent: not_required", "consent: plan", ("varchar", "boolean", "onboarding_completed")),
-    ],
+    ]),
 )  # fmt: skip
 def test_a_mapping_is_checked_before_anything_is_built(
     own: Shell, old: str, new: str, words: tuple[str, ...]
@@ -138,6 +139,7 @@ def break_sql(audience: Path) -> None:
         (break_sql, ("feature_adoption.sql", "no_such_column")),
     ],
 )
+@pytest.mark.slow
 def test_an_audience_that_cannot_be_evaluated(
     own: Shell, mistake: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:
@@ -183,6 +185,7 @@ def test_unknown_names_list_the_known_ones(
     assert accepted in error["accepted"]
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_back_and_builds_nothing(ran: Shell) -> None:
     before = ran.rows("select count(*) from tailrace.builds")
     earlier = (END - timedelta(days=3)).isoformat()
@@ -213,6 +216,7 @@ def test_a_day_that_has_not_come_is_for_a_sandbox_only(shell: Shell) -> None:
     assert "not yet" in error["message"]
 
 
+@pytest.mark.slow
 def test_preview_says_what_is_wrong_with_the_sql(own: Shell) -> None:
     own.run("build", *AT)
     audience = own.project / "models" / "audiences" / "depth_nudge.sql"
@@ -233,6 +237,7 @@ def test_preview_says_what_is_wrong_with_the_sql(own: Shell) -> None:
     assert "742 of" in own.run("preview", "depth_nudge")
 
 
+@pytest.mark.slow
 def test_a_plan_shows_no_addresses(own: Shell) -> None:
     edit(
         own.project / "models" / "syncs.yml",

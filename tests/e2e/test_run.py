@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import END, Shell
 
 WEEK_AGO = (END - timedelta(days=7)).isoformat()
@@ -56,6 +58,7 @@ def wrong_profiles(shell: Shell) -> list[tuple[str, str]]:
     return wrong
 
 
+@pytest.mark.slow
 def test_run_twice_then_only_what_changed(shell: Shell) -> None:
     first = shell.json("run", "--as-of", WEEK_AGO)
     members = {audience["audience"]: audience["members"] for audience in first["audiences"]}
@@ -109,6 +112,7 @@ def write_csv(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...]) 
     return str(path)
 
 
+@pytest.mark.slow
 def test_own_events_enter_leave_and_enter_again(empty_shell: Shell) -> None:
     """A user who was away, came back, and went away again; and one who never qualified."""
     shell = empty_shell
@@ -145,6 +149,7 @@ def test_own_events_enter_leave_and_enter_again(empty_shell: Shell) -> None:
     assert [stay["exited_at"] is None for stay in stays] == [False, True]
 
 
+@pytest.mark.slow
 def test_an_emptied_audience_is_held_while_the_others_go_on(shell: Shell) -> None:
     shell.run("run", "--as-of", WEEK_AGO)
     calls = len(shell.calls())

@@ -18,6 +18,8 @@ from destinations.clock import SystemClock
 from tests.e2e.conftest import Shell
 from tests.support.serving import served
 
+pytestmark = pytest.mark.slow
+
 SYNC = ("sync", "iterable_user_traits", "--reassert", "--json")
 CLOCK = SystemClock()
 
@@ -110,6 +112,7 @@ def test_a_request_on_the_wire_is_finished_and_recorded(gated: tuple[Shell, Gate
     assert not set(before) & set(kept.bodies[2:]), "nothing goes twice"
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_does_not_answer_is_left_after_ten_seconds(
     gated: tuple[Shell, Gate],
 ) -> None:

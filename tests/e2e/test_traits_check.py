@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.e2e.conftest import END, Shell, copy_project
 
 AT = ("--as-of", END.isoformat())
 
 
+@pytest.mark.slow
 def test_churn_risk_came_true_on_the_sample(shell: Shell) -> None:
     found = shell.json("traits", "check", *AT)
     assert found["as_of"] == "2026-06-30T21:00:00Z"
@@ -35,6 +38,7 @@ def test_it_says_it_to_people_and_writes_nothing(shell: Shell) -> None:
     assert shell.rows("from information_schema.tables where table_schema = 'analytics'") == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_yet_is_not_told(shell: Shell) -> None:
     early = ("--as-of", (END - timedelta(days=100)).isoformat())
     (churn,) = shell.json("traits", "check", *early, code=1)["checks"]
@@ -45,6 +49,7 @@ def test_what_cannot_be_told_yet_is_not_told(shell: Shell) -> None:
     assert "nobody with a session" in shell.run("traits", "check", *before, code=1)
 
 
+@pytest.mark.slow
 def test_a_log_that_ends_before_the_as_of_is_told(shell: Shell) -> None:
     later = ("--as-of", (END + timedelta(days=5)).isoformat())
     assert "the log ends early" in shell.run("traits", "check", *later)

@@ -108,6 +108,7 @@ def test_equal_numbers_have_one_text_whatever_their_type(
 @given(
     st.lists(st.tuples(st.integers(-(10**25), 10**25), st.integers(0, 38)), min_size=1, max_size=20)
 )
+@pytest.mark.slow
 def test_decimals_have_one_text_exactly_if_they_are_equal(
     shared: DuckDBWarehouse, given_: list[tuple[int, int]]
 ) -> None:
@@ -169,6 +170,7 @@ def long_number(value: Any) -> bool:
 
 @settings(max_examples=80)
 @given(st.lists(json_values, min_size=1, max_size=8), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_json_is_the_same_in_any_order_and_layout(
     shared: DuckDBWarehouse, values: list[Any], random: Random
 ) -> None:

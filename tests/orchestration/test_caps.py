@@ -15,6 +15,8 @@ from orchestration.sync_runs import SyncRun
 from tests.support.faults import down
 from tests.support.world import World, make_world
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 IDENTIFY: dict[str, Any] = {"as": "identify"}
 WIDE: dict[str, Any] = {

@@ -84,6 +84,7 @@ def derived(points: dict[datetime, frozenset[str]]) -> list[Stay]:
 
 @settings(max_examples=60)
 @given(st.lists(point, min_size=1, max_size=10))
+@pytest.mark.slow
 def test_intervals_follow_from_the_points_alone(
     shared: DuckDBWarehouse, steps: list[tuple[int, frozenset[str], str]]
 ) -> None:

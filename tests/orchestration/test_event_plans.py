@@ -128,6 +128,7 @@ def test_events_of_a_held_plan_are_not_lost(world: World) -> None:
     assert world.run("events").status == "nothing"
 
 
+@pytest.mark.slow
 def test_events_outlive_an_outage_longer_than_the_look_back(events: World) -> None:
     add(events, ("e1", "a", 1))
     down(events, Response(503, {}, b""))

@@ -19,6 +19,7 @@ from orchestration.sql.names import text
 from orchestration.suppression import suppressed, unsuppress
 from tests.support.deleting import Vault, can_delete, vault
 from tests.support.faults import down
+from tests.support.tiers import first
 from tests.support.world import World, make_world, world_again
 
 PERSONAL_TABLES = (
@@ -289,7 +290,7 @@ STEPS = ("_suppress", "_store_deletions", "_open_deletions", "send_plan", "set_s
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", first(1, STEPS))
 def test_after_a_crash_at_any_step_running_it_again_finishes(
     lived: World, kept: Vault, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:

@@ -128,6 +128,7 @@ NONE, ADA = [frozenset[str]()] * (DAYS + 1), [frozenset(["ada"])] * (DAYS + 1)
 @settings(max_examples=8, deadline=None)
 @example(NONE, ADA, [[3, 3], [2, 2]])
 @given(memberships, memberships, pieces)
+@pytest.mark.slow
 def test_live_points_are_replaced_by_the_days_around_them(
     world: World,
     said: list[frozenset[str]],

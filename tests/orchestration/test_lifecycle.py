@@ -13,6 +13,8 @@ from orchestration.sync_identity import orphans
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 IDENTIFY: dict[str, Any] = {"as": "identify"}
 

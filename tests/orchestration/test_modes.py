@@ -12,6 +12,8 @@ from orchestration.desired.scope import Mode
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 IDENTIFY: dict[str, Any] = {"as": "identify"}
 

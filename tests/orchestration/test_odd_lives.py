@@ -15,6 +15,8 @@ from orchestration.approvals import approve
 from tests.support.faults import down
 from tests.support.world import World, make_world
 
+pytestmark = pytest.mark.slow
+
 MANY = {f"m{n}": {} for n in range(20)}
 
 

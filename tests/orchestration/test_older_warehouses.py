@@ -11,6 +11,8 @@ from destinations.errors import ConfigError
 from orchestration.warehouse.schema import create_tables
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 KNOWN = """
 select dest_key, op, version_issued, version_acked, op_id, row_hash, occurred_at, issued_op_id
 from tailrace.acked order by dest_key

@@ -12,6 +12,8 @@ from orchestration.sync_runs import SyncRun
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 IDENTIFY: dict[str, Any] = {"as": "identify"}
 Users = dict[str, dict[str, Any]]

@@ -165,6 +165,7 @@ def test_a_rejected_row_is_not_sent_again_until_it_changes(tmp_path: object) -> 
         ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_row_to_be_tried_later_is_tried_by_each_run_for_a_week(tmp_path: object) -> None:
     with make_world(tmp_path, track_creates_users=False) as world:  # type: ignore[arg-type]
         world.audience("lapsed")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ from orchestration.project import Model, Project
 from orchestration.suppression import suppress
 from orchestration.user_profile import profile, user_of_email
 from tests.support.faults import down
-from tests.support.world import World
+from tests.support.world import World, make_world, world_again
+
+pytestmark = pytest.mark.slow
 
 REFUSED = Response(400, {}, json.dumps({"code": "BadParams", "msg": "no"}).encode())
 EMAILS = Model("user_emails", "analytics.user_emails", (), "identity.yml")
@@ -39,8 +43,20 @@ def find(world: World, address: str) -> str:
 
 
 @pytest.fixture
-def ann(world: World) -> World:
+def ann(told: World, tmp_path: Path) -> Iterator[World]:
+    with world_again(told, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Ann is in an audience, was told so, and has two addresses, two devices and an old id."""
+    with make_world(tmp_path_factory.mktemp("told")) as world:
+        begin(world)
+    return world
+
+
+def begin(world: World) -> None:
     world.audience("lapsed")
     world.audience("other")
     world.sync("told", audience="lapsed", sends="membership", **{"as": "track"})
@@ -64,7 +80,6 @@ def ann(world: World) -> World:
     world.evaluate("lapsed")
     world.evaluate("other")
     world.run_all()
-    return world
 
 
 def test_who_it_is(ann: World) -> None:

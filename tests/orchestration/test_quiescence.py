@@ -16,6 +16,8 @@ from orchestration.plan_store import close_plan, open_plan
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 LOST = Failed("connection lost", sent=True)
 
 

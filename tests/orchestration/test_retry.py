@@ -17,6 +17,8 @@ from orchestration.retrying import Retried, retry
 from tests.support.faults import down
 from tests.support.world import World, make_world
 
+pytestmark = pytest.mark.slow
+
 REFUSED = Response(400, {}, json.dumps({"code": "BadParams", "msg": "no"}).encode())
 
 

@@ -372,6 +372,7 @@ def fresh() -> Iterator[World]:
 
 @settings(max_examples=15)
 @given(moments=MOMENTS, answers=ANSWERS, applied=st.booleans())
+@pytest.mark.slow
 def test_no_suppressed_key_is_in_any_request_after_the_suppression(
     moments: list[tuple[int, int]], answers: list[str], applied: bool
 ) -> None:

@@ -18,6 +18,8 @@ from orchestration.suppression import suppress
 from tests.support.faults import down
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 TRACK: dict[str, Any] = {"as": "track"}
 LOST = Failed("connection lost", sent=True)
 

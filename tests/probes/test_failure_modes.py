@@ -13,6 +13,7 @@ from destinations.base import Request, Response
 from destinations.delivery.transport import Failed
 from tests.probes.canaries import KEY, PEOPLE, PLAIN_KEY, Search, Talk, endpoint, engine_for, http
 from tests.probes.canaries import tailrace as tailrace_on
+from tests.support.tiers import first
 from tests.support.world import TestClock, World, world_at
 
 EVIL = '\r\n{"at": "2026", "event": "forged"}\n\x1b]0;owned\x07\u2028[red]'
@@ -168,18 +169,19 @@ def probe(world: World, mode: str, key: str = KEY) -> Search:
     return search
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", first(3, MODES))
 def test_what_a_vendor_repeats_goes_nowhere(mode: str, world_of: Callable[[str], World]) -> None:
     with endpoint(MODES[mode]) as url:
         probe(world_of(url), mode).check()
 
 
+@pytest.mark.slow
 def test_a_key_of_letters_and_digits_goes_nowhere(world_of: Callable[[str], World]) -> None:
     with endpoint(refusal) as url:
         probe(world_of(url), "400", PLAIN_KEY).check()
 
 
-@pytest.mark.parametrize("mode", BEFORE_ANY_ANSWER)
+@pytest.mark.parametrize("mode", first(1, BEFORE_ANY_ANSWER))
 def test_what_fails_before_an_answer_tells_nothing(
     mode: str, world_of: Callable[[str], World]
 ) -> None:

@@ -22,6 +22,7 @@ from orchestration.sql.refusals import without_values
 from tests.e2e.conftest import END, Shell, copy_project, opened
 from tests.probes.canaries import ALL, KEY, PEOPLE, SECRETS, Search, endpoint, engine_for
 from tests.probes.test_failure_modes import MODES, Wrapped, crash, fill
+from tests.support.tiers import first
 from tests.support.world import TestClock, world_at
 
 VALUES = [*PEOPLE.values(), "O'Canary\n\nLINE 1: canary-user-0042", 'a "canary-user-0042" b']
@@ -91,7 +92,9 @@ def dagster_home(tmp_path: Path) -> Iterator[tuple[Path, dg.DagsterInstance]]:
         yield home, instance
 
 
-@pytest.mark.parametrize("mode", ["401 that repeats the key", "200 that rejects", "crash", "held"])
+@pytest.mark.parametrize(
+    "mode", first(2, ["401 that repeats the key", "200 that rejects", "crash", "held"])
+)
 def test_nothing_of_it_is_in_dagsters_storage(
     mode: str,
     dagster_home: tuple[Path, dg.DagsterInstance],
@@ -171,8 +174,14 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 @pytest.mark.parametrize(
-    "verb", [("run", "--as-of", END.isoformat()), ("build",), ("preview", "depth_nudge")]
+    "verb",
+    [
+        ("run", "--as-of", END.isoformat()),
+        ("build",),
+        ("preview", "depth_nudge"),
+    ],
 )
+@pytest.mark.slow
 def test_a_cast_that_fails_in_dbt(broken: Shell, verb: tuple[str, ...]) -> None:
     search = Search(ALL)
     for form in ((), ("--json",)):
@@ -194,6 +203,7 @@ def test_a_cast_that_fails_in_dbt(broken: Shell, verb: tuple[str, ...]) -> None:
         ({"ITERABLE_API_KEY": SECRETS["password in the environment"]}, "password in the environment"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_mistake_in_the_environment(
     broken: Shell, environment: dict[str, str], canary: str
 ) -> None:

@@ -336,7 +336,8 @@ def world_again(world: World, folder: Path) -> Iterator[World]:
             syncs=dict(world.syncs),
             audiences=dict(world.audiences),
         )
-        with made.connect():
+        with made.connect() as warehouse:
+            warehouse.execute("set threads = 1")
             yield made
 
 

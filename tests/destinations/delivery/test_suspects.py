@@ -91,6 +91,7 @@ def test_others_go_first_once_a_request_is_suspected(deliver: Callable[..., Deli
 
 
 @pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.slow
 def test_an_outage_refuses_nobody(
     deliver: Callable[..., Delivery], clock: FakeClock, *, ordered: bool
 ) -> None:

@@ -1,7 +1,4 @@
-"""A shop with 1,500 users and months of events, in a world whose relations are built by SQL.
-
-Each story has an audience, a sync and weeks of its own, so that stories share one warehouse.
-"""
+"""A shop with 1,500 users and months of events, in a world whose relations are built by SQL."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from orchestration.sql.names import instant
 from tests.support.world import T0, World
 
 USERS = 1500
-WEEKS_APART = 20
 
 # One in five of (user, day) is a visit of one to three events between 8 and 22 o'clock.
 _EVENTS = f"""
@@ -104,10 +100,9 @@ def furnish(world: World) -> None:
         warehouse.execute(_EVENTS)
 
 
-def open_shop(world: World, key: str, number: int) -> Shop:
-    """Begin a story: two ordinary days, delivered."""
-    start = T0 + timedelta(weeks=WEEKS_APART * number)
-    shop = Shop(world, key, start, start)
+def open_shop(world: World, key: str) -> Shop:
+    """Begin with two ordinary days, delivered."""
+    shop = Shop(world, key, T0, T0)
     world.audience(key)
     world.sync(f"{key}_told", audience=key, sends="membership", **{"as": "track"})
     for _ in range(2):

@@ -11,6 +11,8 @@ import pytest
 
 from tests.orchestration.catastrophes.days import Days, open_days
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 4, 1, 8, tzinfo=UTC)
 DAYS = 90
 # Four runs a day: days too short for one and too long for the other week.

@@ -151,6 +151,7 @@ def test_without_events_the_run_fails_and_says_how_to_load(empty: Run) -> None:
     assert "load --sample" in str(failure.step_failure_data.user_failure_data.description)
 
 
+@pytest.mark.slow
 def test_the_sample_arrives_and_the_numbers_are_shown(first: Run, dagster: Dagster) -> None:
     assert first.result.success
     assert not first.failed_checks
@@ -167,6 +168,7 @@ def test_the_sample_arrives_and_the_numbers_are_shown(first: Run, dagster: Dagst
     assert first.calls == len(posted) == sum(data["calls"] for data in synced.values())
 
 
+@pytest.mark.slow
 def test_nobody_is_named_in_what_dagster_keeps(first: Run, dagster: Dagster) -> None:
     with warehouse() as opened:
         people = opened.rows("select user_id, email from analytics.user_emails")
@@ -176,6 +178,7 @@ def test_nobody_is_named_in_what_dagster_keeps(first: Run, dagster: Dagster) -> 
     assert KEY not in kept
 
 
+@pytest.mark.slow
 def test_the_same_as_of_again_makes_no_call(again: Run) -> None:
     assert again.result.success
     assert again.calls == 0
@@ -184,6 +187,7 @@ def test_the_same_as_of_again_makes_no_call(again: Run) -> None:
     assert len(synced) == 5
 
 
+@pytest.mark.slow
 def test_an_emptied_audience_is_held_and_the_others_go_on(emptied: Run) -> None:
     assert emptied.result.success
     guard = emptied.failed_checks["deltas/re_engagement", "guard"]
@@ -198,6 +202,7 @@ def test_an_emptied_audience_is_held_and_the_others_go_on(emptied: Run) -> None:
     assert emptied.materialised["syncs/iterable_user_traits"]["calls"] > 0
 
 
+@pytest.mark.slow
 def test_an_audience_that_repeats_its_members_is_not_sent(emptied: Run) -> None:
     guard = emptied.failed_checks["deltas/feature_adoption", "guard"]
     assert "repeat a user_id" in str(guard.description)
@@ -206,12 +211,14 @@ def test_an_audience_that_repeats_its_members_is_not_sent(emptied: Run) -> None:
     assert "syncs__iterable_feature_adoption" in emptied.skipped
 
 
+@pytest.mark.slow
 def test_what_is_held_blocks_whoever_asks_later(emptied: Run, dagster: Dagster) -> None:
     key = dg.AssetCheckKey(dg.AssetKey(["deltas", "re_engagement"]), "guard")
     record = dagster.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.status.value == "FAILED"
 
 
+@pytest.mark.slow
 def test_a_missing_secret_fails_the_sync_by_name_before_any_call(
     emptied: Run, dagster: Dagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_end_is_now_and_a_whole_second(warehouse: Warehouse, clock: Clock) -
     assert load_sample(warehouse, clock=clock).end == clock.now().replace(microsecond=0)
 
 
+@pytest.mark.slow
 def test_a_part_and_then_the_rest_is_all_at_once(warehouse: Warehouse, clock: Clock) -> None:
     until = END - timedelta(days=7)
     part = load_sample(warehouse, clock=clock, end=END, until=until)
@@ -78,6 +79,7 @@ def test_again_adds_nothing_and_keeps_the_end(warehouse: Warehouse, clock: Clock
     assert [load.loaded for load in again.loads] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_another_end_is_refused_until_replaced(warehouse: Warehouse, clock: Clock) -> None:
     load_sample(warehouse, clock=clock, end=END)
     with pytest.raises(ConfigError, match=r"2026-03-04T05:06:07Z.*--replace"):
@@ -110,6 +112,7 @@ def test_rows_that_something_else_wrote_are_the_owners(
     load_files(warehouse, [write("f.csv", "user,event,time\nc,b,2026-01-02\n")], clock=clock)
 
 
+@pytest.mark.slow
 def test_replacing_drops_what_was_computed_and_nothing_else(
     warehouse: Warehouse, clock: Clock
 ) -> None:

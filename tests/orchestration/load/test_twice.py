@@ -34,6 +34,7 @@ def ids(warehouse: Warehouse) -> list[str]:
 
 @settings(max_examples=12, deadline=None)
 @given(rows=st.lists(row, min_size=1, max_size=12), cut=st.integers(0, 12))
+@pytest.mark.slow
 def test_twice_is_once_and_in_pieces_is_whole(rows: list[dict[str, object]], cut: int) -> None:
     lines = [json.dumps(item) + "\n" for item in rows]
     named = {item["message_id"] for item in rows if "message_id" in item}

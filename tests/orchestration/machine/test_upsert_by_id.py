@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from destinations.base import Dedup
 from tests.orchestration.machine.machine import PROFILE, Machine
+
+pytestmark = pytest.mark.slow
 
 
 class UpsertById(Machine):

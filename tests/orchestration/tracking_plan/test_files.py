@@ -73,6 +73,7 @@ def test_columns_may_be_in_any_order() -> None:
 
 
 @given(plans())
+@pytest.mark.slow
 def test_what_is_written_is_read(rows: list[PlanRow]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "seeds" / "tracking_plan.csv"
