@@ -156,6 +156,7 @@ def test_a_full_refresh_reads_all_hours(log: Log) -> None:
         assert warehouse.rows(left) == [(0,)]
 
 
+@pytest.mark.slow
 def test_what_was_known_stays_so_when_more_arrives(log: Log) -> None:
     """A live run at T saw what had arrived by T; asked later, `received` says the same."""
     arrived = f"coalesce(received_at, timestamp) <= timestamp '{T:%Y-%m-%d %H:%M:%S}'"

@@ -63,6 +63,8 @@ MOVES: dict[str, tuple[timedelta, str]] = {
     "all events go": (timedelta(), "delete from raw.tracks"),
     "all events come back": (timedelta(), "insert into raw.tracks select * from tracks"),
 }
+FAST = ("nothing has changed", "two days pass", "events come, late ones too", "users are merged")
+SLOW = pytest.mark.slow
 
 
 class Facts:
@@ -123,7 +125,9 @@ def facts(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator
         yield facts
 
 
-@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize(
+    "move", [move if move in FAST else pytest.param(move, marks=SLOW) for move in MOVES]
+)
 def test_facts_are_what_a_full_build_would_make(facts: Facts, move: str) -> None:
     passes, change = MOVES[move]
     facts.as_of += passes
@@ -133,6 +137,7 @@ def test_facts_are_what_a_full_build_would_make(facts: Facts, move: str) -> None
     assert facts.wrong() == []
 
 
+@pytest.mark.slow
 def test_facts_are_right_by_what_was_known(facts: Facts) -> None:
     facts.build(visibility="received")
     for hours in (3, 24, 24 * 20):
@@ -163,6 +168,7 @@ def test_only_rows_of_users_with_other_events_are_made_anew(facts: Facts) -> Non
         assert warehouse.rows("select count(*) from analytics.user_facts") == [(users,)]
 
 
+@pytest.mark.slow
 def test_another_definition_makes_all_rows_anew(facts: Facts) -> None:
     facts.build()
     facts.build(gap_feature="search")
@@ -191,6 +197,7 @@ def changed_project(folder: Path, more: str) -> DbtPaths:
     return DbtPaths(project, project, target_path=folder / "target")
 
 
+@pytest.mark.slow
 def test_a_lookback_by_calendar_days_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
