@@ -254,4 +254,25 @@ MUTANTS = (
         "if False:",
         f"{TESTS}/test_suspects.py::test_a_lone_row_waits_as_long_as_nothing_is_taken",
     ),
+    Mutant(
+        "an open plan leaves out whoever has become one with somebody suppressed",
+        "orchestration/delivering.py",
+        "settle_tied(warehouse, now)",
+        "pass",
+        "tests/orchestration/test_suppression.py::test_a_merge_between_plan_and_send",
+    ),
+    Mutant(
+        "a user's facts are made anew when an event leaves a lookback",
+        "dbt_project/macros/facts/user_fingerprints.sql",
+        "{%- for window in windows_of(sql) %}, {{ window }}{% endfor %}",
+        "{%- do windows_of(sql) %}",
+        "tests/dbt/test_kept_facts.py::test_facts_are_what_a_full_build_would_make",
+    ),
+    Mutant(
+        "all facts are made anew when what makes them has changed",
+        "dbt_project/macros/facts/user_fingerprints.sql",
+        "'{{ made_by }}', ",
+        "",
+        "tests/dbt/test_kept_facts.py::test_another_definition_makes_all_rows_anew",
+    ),
 )

@@ -17,8 +17,8 @@ import pytest
 from tests.mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("destinations", "orchestration", "tests", "pyproject.toml", "README.md")
-LINKED = ("dbt_project", "data")
+COPIED = ("dbt_project", "destinations", "orchestration", "tests", "pyproject.toml", "README.md")
+LINKED = ("data",)
 LONG = bool(os.environ.get("TAILRACE_LONG") or os.environ.get("MUTANTS"))
 NAMES = [mutant.mechanism.replace(" ", "-") for mutant in MUTANTS]
 
@@ -35,7 +35,7 @@ def test_the_list_fits_the_code(mutant: Mutant) -> None:
 @pytest.mark.skipif(not LONG, reason="`make mutants`")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
 def test_a_test_notices(tmp_path: Path, mutant: Mutant) -> None:
-    ignored = shutil.ignore_patterns("__pycache__", "mutants")
+    ignored = shutil.ignore_patterns("__pycache__", "mutants", "target", "logs")
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
