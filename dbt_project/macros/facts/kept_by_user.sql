@@ -25,7 +25,9 @@
     {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh()
         and mostly_same_users(existing, now) -%}
     {%- if is_kept -%}
-        {%- do run_query(events_of_changed_users(this.identifier, existing, events, now)) -%}
+        {%- do run_query(events_of_changed_users(
+            this.identifier, existing, events, now, compiled_code
+        )) -%}
         {%- set sql -%}
             select kept.* from {{ existing }} as kept semi join {{ now }} as now using (user_id, fingerprint)
             union all by name

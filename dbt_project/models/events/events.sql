@@ -15,17 +15,7 @@ identity_map as (select * from {{ ref('identity_map') }}),
 user_merges as (select * from {{ ref('user_merges') }}),
 
 identified as (
-    select
-        of_users.* replace (coalesce(user_merges.user_id, of_users.user_id) as user_id),
-        user_merges.merged_at as linked_at
-    from of_users
-    left join user_merges on of_users.user_id = user_merges.merged_user_id
-    union all
-    select
-        of_devices.* replace (identity_map.user_id as user_id),
-        identity_map.linked_at
-    from of_devices
-    left join identity_map on of_devices.anonymous_id = identity_map.anonymous_id
+    {{ identified('of_users', 'of_devices') }}
 )
 
 select
