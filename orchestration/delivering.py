@@ -240,7 +240,7 @@ def _resumable(
         close_plan(warehouse, plan, now + timedelta(seconds=quiet), ranges)
         return None
     if plan:
-        settle_tied(warehouse, now)
+        settle_tied(warehouse, now, plan.plan_id)
     return plan
 
 

@@ -77,16 +77,17 @@ def note_merges(warehouse: Warehouse, relation: str | None) -> None:
         set_state_value(warehouse, "", MERGES, relation or "")
 
 
-def settle_tied(warehouse: Warehouse, now: datetime) -> int:
-    """Settle what open plans hold for whoever has become one with somebody suppressed.
+def settle_tied(warehouse: Warehouse, now: datetime, plan_id: str) -> int:
+    """Settle what an open plan holds for whoever has become one with somebody suppressed.
 
     `suppress` sees to the plans there are and planning to those that come; a merge that became
-    known since is seen by neither. Returns how many ops.
+    known since is seen by neither. Of this plan only, which nobody else sends: what another run
+    has on its way would be told as never sent. Returns how many ops.
     """
     if not _put_tied(warehouse):
         return 0
     with warehouse.transaction():
-        return settle(warehouse, now)
+        return settle(warehouse, now, plan_id=plan_id, seek=True)
 
 
 def _put_tied(warehouse: Warehouse) -> bool:
@@ -213,7 +214,7 @@ def put_spellings(warehouse: Warehouse, values: Collection[str]) -> None:
 
 def settle(
     warehouse: Warehouse, now: datetime, *, plan_id: str | None = None, seq_from: int = 1,
-    seq_to: int = 2**62,
+    seq_to: int = 2**62, seek: bool = False,
 ) -> int:  # fmt: skip
     """Give what may no longer be sent of open plans its last receipt; returns how many ops.
 
@@ -226,9 +227,12 @@ def settle(
         plan_id: only this plan.
         seq_from: only from this seq.
         seq_to: only up to this seq.
+        seek: look even if nobody was suppressed since the plan was made.
     """
     barred = suppressed(warehouse, "o.user_id", "o.dest_key")
-    if barred == "false" or (plan_id and not warehouse.rows(_RECENT, [plan_id])):
+    if barred == "false":
+        return 0
+    if plan_id and not seek and not warehouse.rows(_RECENT, [plan_id]):
         return 0
     which = (
         "p.status in ('held', 'ready', 'delivering')" if plan_id is None else "p.plan_id = $plan"

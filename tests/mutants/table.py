@@ -257,7 +257,7 @@ MUTANTS = (
     Mutant(
         "an open plan leaves out whoever has become one with somebody suppressed",
         "orchestration/delivering.py",
-        "settle_tied(warehouse, now)",
+        "settle_tied(warehouse, now, plan.plan_id)",
         "pass",
         "tests/orchestration/test_suppression.py::test_a_merge_between_plan_and_send",
     ),
