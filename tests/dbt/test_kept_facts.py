@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,12 @@ MOVES: dict[str, tuple[timedelta, str]] = {
         "user_id, first_event_at as entered_at, last_session_at as exited_at "
         "from analytics.user_facts where short_session_streak > 0 and hash(user_id) % 2 = 0",
     ),
+    "events are sent again, say something else, and arrived before": (
+        timedelta(),
+        "insert into raw.tracks select * replace ('Order Completed' as event, "
+        "coalesce(received_at, timestamp) - interval 1 minute as received_at) "
+        "from raw.tracks where user_id like '%0-u1' and event = 'Session Started'",
+    ),
     "all events go": (timedelta(), "delete from raw.tracks"),
     "all events come back": (timedelta(), "insert into raw.tracks select * from tracks"),
 }
@@ -88,16 +94,22 @@ class Facts:
     def open(self) -> Warehouse:
         return open_duckdb(self.path, clock=SystemClock())
 
-    def build(self, *, full_refresh: bool = False, **variables: Any) -> None:
-        done = self.run(full_refresh=full_refresh, **variables)
+    def build(self, *, full_refresh: bool = False, **options: Any) -> None:
+        done = self.run(full_refresh=full_refresh, **options)
         assert done.success, done.failures
 
-    def run(self, *, full_refresh: bool = False, **variables: Any) -> DbtRun:
+    def run(
+        self,
+        *,
+        full_refresh: bool = False,
+        select: Sequence[str] = ("+user_facts",),
+        **variables: Any,
+    ) -> DbtRun:
         return run_dbt(
             self.paths,
             "build",
             as_of=self.as_of,
-            select=["tracking_plan", "event_aliases", "+user_facts"],
+            select=["tracking_plan", "event_aliases", *select],
             exclude=["resource_type:unit_test", "resource_type:exposure", "resource_type:test"],
             full_refresh=full_refresh,
             variables=variables,
@@ -148,6 +160,37 @@ def test_facts_are_right_by_what_was_known(facts: Facts) -> None:
         facts.build(visibility="received", full_refresh=True)
         with facts.open() as warehouse:
             assert warehouse.rows(f"select * from ({FACTS}) order by user_id") == ours
+    facts.build()
+    assert facts.wrong() == []
+
+
+IN_ONE_HOUR = """
+    date_trunc('hour', coalesce(received_at, timestamp)) = (
+        select arrived_in from analytics.event_log where user_id is not null
+        group by all order by count(*) desc, arrived_in limit 1
+    )
+"""
+
+
+@pytest.mark.slow
+def test_events_that_are_read_again_may_say_something_else(facts: Facts) -> None:
+    """Under their own keys: an hour is read again because of any event in it."""
+    facts.build(full_refresh=True)
+    with facts.open() as warehouse:
+        warehouse.execute(f"update raw.tracks set event = 'Order Completed' where {IN_ONE_HOUR}")
+        warehouse.execute(
+            "insert into raw.tracks select * replace ('beside' as id, 'beside' as message_id, "
+            f"'somebody' as user_id) from raw.tracks where {IN_ONE_HOUR} limit 1"
+        )
+    facts.build()
+    assert facts.wrong() == []
+
+
+def test_facts_follow_a_full_refresh_that_ended_before_them(facts: Facts) -> None:
+    facts.build()
+    with facts.open() as warehouse:
+        warehouse.execute("update raw.tracks set event = 'Order Completed' where hash(id) % 20 = 8")
+    facts.build(full_refresh=True, select=["+event_log"])
     facts.build()
     assert facts.wrong() == []
 
@@ -221,11 +264,16 @@ def test_a_lookback_by_calendar_days_is_noticed(
         assert warehouse.rows(f"{other} where f.fact < before.fact") == [(True,)]
 
 
+OTHERWISE = ("{{ abandoned('Product Added', 'Order Completed', hours=24) }}",)
+
+
+@pytest.mark.parametrize(
+    "added", [OTHERWISE[0], *(pytest.param(added, marks=SLOW) for added in OTHERWISE[1:])]
+)
 def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, added: str
 ) -> None:
     monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
-    added = "{{ abandoned('Product Added', 'Order Completed', hours=24) }}"
     facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, added))
     (failure,) = facts.run().failures
     assert failure.name == "user_facts"

@@ -4,7 +4,7 @@
     The model's SQL says the whole, and is run as it is on the events of fewer users. It has to make each row of that
     user's own rows alone, out of
 
-    events      the name of the model with the events: user_id, row_hash, occurred_at and more
+    events      the name of the model with the events: user_id, content_hash, linked_at, occurred_at and more
     of_users    the names of models with rows of users: user_id and more
 
     and may ask for the as-of only by within_days of occurred_at. user_fingerprints() tells what a row is made of. The

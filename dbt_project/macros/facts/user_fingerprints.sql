@@ -1,6 +1,6 @@
 {#- A select of (user_id, fingerprint): a number per user with an event that says of what a row of facts is made: of
-    which events (by their keys), within which of the windows that `sql` looks back on, of which rows of `of_users`,
-    and by which SQL. Events are told by number and key, so one that is changed under its own key is not noticed. -#}
+    which events (by their content_hash), within which of the windows that `sql` looks back on, of which rows of
+    `of_users`, and by which SQL. -#}
 {%- macro user_fingerprints(sql, events, of_users) -%}
     {%- set made_by = local_md5(sql | replace(as_of(), 'as_of')) -%}
     select
@@ -13,7 +13,7 @@
         select
             user_id,
             sum(hash(
-                row_hash
+                content_hash, linked_at
                 {%- for window in windows_of(sql) %}, {{ window }}{% endfor %}
             )) as fingerprint
         from {{ events }}

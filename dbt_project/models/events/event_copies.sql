@@ -39,5 +39,5 @@ select
     occurred_at,
     received_at,
     linked_at,
-    row_hash
+    content_hash
 from identified

@@ -85,7 +85,8 @@ renamed as (
 checked as (
     select
         * exclude (kinds),
-        {{ plan_violations('event', 'properties', 'kinds', planned) }} as violations
+        {{ plan_violations('event', 'properties', 'kinds', planned) }} as violations,
+        {{ content_hash() }} as content_hash
     from renamed
 )
 
@@ -101,6 +102,7 @@ select
     checked.arrived_in,
     checked.row_hash,
     checked.event_hash,
+    checked.content_hash,
     repeated.event_hash is not null as has_copies,
     checked.violations,
     {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked

@@ -28,7 +28,7 @@ select
     occurred_at,
     received_at,
     linked_at,
-    row_hash,
+    content_hash,
     has_copies
 from identified
 where

@@ -27,7 +27,7 @@ select
     occurred_at,
     received_at,
     linked_at,
-    row_hash
+    content_hash
 from alone
 union all
 select
@@ -40,6 +40,6 @@ select
     occurred_at,
     received_at,
     linked_at,
-    row_hash
+    content_hash
 from ranked
 where copy_number = 1
