@@ -264,7 +264,15 @@ def test_a_lookback_by_calendar_days_is_noticed(
         assert warehouse.rows(f"{other} where f.fact < before.fact") == [(True,)]
 
 
-OTHERWISE = ("{{ abandoned('Product Added', 'Order Completed', hours=24) }}",)
+OTHERWISE = (
+    "{{ abandoned('Product Added', 'Order Completed', hours=24) }}",
+    "count(*) filter (where occurred_at <= {{ as_of() }} - interval '7 days')",
+    "count(*) filter (where {{ within_days('occurred_at', 7) }}"
+    " or occurred_at > {{ as_of() }} - interval '7 days' - interval '1 hour')",
+    "count(*) filter (where interval '1 day' + occurred_at <= {{ as_of() }})",
+    "bool_or(last_occurred_at <= {{ as_of() }})",
+    "count(*) filter (where {{ local_date('occurred_at') }} > {{ local_date(as_of()) }} - 17 + 1)",
+)
 
 
 @pytest.mark.parametrize(

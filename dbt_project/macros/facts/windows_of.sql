@@ -3,9 +3,11 @@
 {%- macro windows_of(sql) -%}
     {%- set now = modules.re.escape(as_of()) -%}
     {%- set day, today = local_date('occurred_at'), local_date(as_of()) -%}
-    {%- set days = 'occurred_at > ' ~ now ~ " - interval '([0-9]+) days'" -%}
-    {%- set calendar_days = modules.re.escape(day ~ ' > ' ~ today) ~ ' - ([0-9]+)' -%}
-    {%- set known = [days, calendar_days, 'occurred_at <= ' ~ now] | join('|') -%}
+    {#- the column itself, and nothing that is reckoned on: `occurred_at <= now - interval ...` is another window -#}
+    {%- set before, after = '(?<![\\w+*/-])(?<![+*/-] )', '(?!\\s*(?:[^\\s\\w(),;]|at\\b))' -%}
+    {%- set days = before ~ 'occurred_at > ' ~ now ~ " - interval '([0-9]+) days'" ~ after -%}
+    {%- set calendar_days = before ~ modules.re.escape(day ~ ' > ' ~ today) ~ ' - ([0-9]+)(?![0-9])' ~ after -%}
+    {%- set known = [days, calendar_days, before ~ 'occurred_at <= ' ~ now ~ after] | join('|') -%}
     {%- set rest = modules.re.sub(known, '', sql) -%}
     {%- if as_of() in rest -%}
         {%- do exceptions.raise_compiler_error(
