@@ -287,3 +287,22 @@ def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
     assert failure.name == "user_facts"
     assert "may ask for the as-of by lookback only (days, calendar_days)" in failure.message
     assert "What needs more is for a model that reads user_facts" in failure.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("event_aliases", "(select count(*) from {{ ref('event_aliases') }})"),
+        ("user_emails", "(select count(*) from {{ ref('user_emails') }})"),
+        ("acked", "(select count(*) from {{ source('tailrace', 'acked') }})"),
+    ],
+)
+def test_a_fact_made_of_what_may_change_unnoticed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, read: str
+) -> None:
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+    facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, read))
+    (failure,) = facts.run().failures
+    assert failure.name == "user_facts"
+    assert f"reads {name}, of which it is not known when it changes" in failure.message

@@ -15,6 +15,7 @@
     {%- set made = make_intermediate_relation(target) -%}
     {%- set now = this.identifier ~ '__now' -%}
     {%- set events = ref(config.require('events')) -%}
+    {%- do check_reads([config.require('events')] + config.require('of_users')) -%}
     {{ drop_relation_if_exists(load_cached_relation(made)) }}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
