@@ -195,6 +195,29 @@ def test_facts_follow_a_full_refresh_that_ended_before_them(facts: Facts) -> Non
     assert facts.wrong() == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "table analytics.user_facts as select 'u' as user_id, 'x' as fingerprint",
+        "table analytics.user_facts as select 1::ubigint as fingerprint",
+        "view analytics.user_facts as select 'u' as user_id, 1::ubigint as fingerprint",
+    ],
+)
+def test_a_relation_of_that_name_that_somebody_else_made_is_replaced(
+    facts: Facts, theirs: str
+) -> None:
+    with facts.open() as warehouse:
+        (kind,) = warehouse.rows(
+            "select lower(replace(table_type, 'BASE ', '')) from information_schema.tables "
+            "where table_name = 'user_facts'"
+        )
+        warehouse.execute(f"drop {kind[0]} analytics.user_facts")
+        warehouse.execute(f"create {theirs}")
+    facts.build()
+    assert facts.wrong() == []
+
+
 def test_only_rows_of_users_with_other_events_are_made_anew(facts: Facts) -> None:
     facts.build(full_refresh=True)
     with facts.open() as warehouse:
@@ -306,3 +329,35 @@ def test_a_fact_made_of_what_may_change_unnoticed_is_refused(
     (failure,) = facts.run().failures
     assert failure.name == "user_facts"
     assert f"reads {name}, of which it is not known when it changes" in failure.message
+
+
+@pytest.mark.slow
+def test_users_whose_events_are_not_read_keep_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the SQL begins with all users; under a name that has to be quoted."""
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+    paths = changed_project(tmp_path, "0")
+    file = paths.project_dir / "models" / "facts" / "user_facts.sql"
+    sql = file.read_text(encoding="utf-8")
+    for old, new in (
+        ("materialized='kept", "alias='user facts', materialized='kept"),
+        ("    activity.user_id,", "    known.user_id,"),
+        (
+            "from activity\n",
+            "from {{ ref('user_profile') }} as known\n"
+            "left join activity on known.user_id = activity.user_id\n",
+        ),
+    ):
+        assert sql.count(old) == 1
+        sql = sql.replace(old, new)
+    file.write_text(sql)
+    facts = Facts(tmp_path / "warehouse.duckdb", paths)
+    rows = 'select count(*), count(distinct user_id) from analytics."user facts"'
+    facts.build()
+    with facts.open() as warehouse:
+        warehouse.execute("insert into raw.tracks from tracks where hash(id) % 10 = 3 limit 5")
+    facts.build()
+    with facts.open() as warehouse:
+        ((count, users),) = warehouse.rows(rows)
+    assert count == users > 0

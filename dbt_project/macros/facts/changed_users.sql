@@ -1,6 +1,11 @@
 {#- Whether so many rows can be kept that it is worth it: over half of what there is now. -#}
 {%- macro mostly_same_users(existing, now) -%}
-    {%- if 'fingerprint' not in adapter.get_columns_in_relation(existing) | map(attribute='name') -%}
+    {%- set types = {} -%}
+    {%- for column in adapter.get_columns_in_relation(existing) -%}
+        {%- do types.update({column.name: column.dtype | upper}) -%}
+    {%- endfor -%}
+    {#- a table of that name that is not this model's -#}
+    {%- if 'user_id' not in types or types.get('fingerprint') != 'UBIGINT' -%}
         {{- return(false) -}}
     {%- endif -%}
     {%- set share -%}
@@ -11,20 +16,24 @@
     {{- return(run_query(share).columns[0].values()[0]) -}}
 {%- endmacro -%}
 
-{#- Makes the events of the users whose rows are made anew, as a temporary table: of their columns those that the SQL
-    names, because most of the time goes into reading them. -#}
-{%- macro events_of_changed_users(identifier, existing, events, now, sql) -%}
+{#- Makes the users whose rows are made anew (user_id, fingerprint), as a temporary table. -#}
+{%- macro changed_users(name, existing, now) -%}
+    create or replace temp table {{ name }} as
+    select now.* from {{ now }} as now
+    anti join {{ existing }} as kept using (user_id, fingerprint)
+{%- endmacro -%}
+
+{#- Makes the events of these users, as a temporary table: of their columns those that the SQL names, because most of
+    the time goes into reading them. -#}
+{%- macro events_of_users(name, events, users, sql) -%}
     {%- set named = [] -%}
     {%- for column in adapter.get_columns_in_relation(events) -%}
         {%- if modules.re.search('(?i)\\b' ~ modules.re.escape(column.name) ~ '\\b', sql) -%}
             {%- do named.append(column.quoted) -%}
         {%- endif -%}
     {%- endfor -%}
-    create or replace temp table {{ identifier }}__events as
+    create or replace temp table {{ name }} as
     select {{ named | join(', ') }}
     from {{ events }}
-    where user_id in (
-        select now.user_id from {{ now }} as now
-        anti join {{ existing }} as kept using (user_id, fingerprint)
-    )
+    where user_id in (select users.user_id from {{ users }} as users)
 {%- endmacro -%}

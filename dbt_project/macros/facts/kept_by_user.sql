@@ -13,7 +13,9 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}
     {%- set made = make_intermediate_relation(target) -%}
-    {%- set now = this.identifier ~ '__now' -%}
+    {%- set now = adapter.quote(this.identifier ~ '__now') -%}
+    {%- set changed = adapter.quote(this.identifier ~ '__changed') -%}
+    {%- set their_events = adapter.quote(this.identifier ~ '__events') -%}
     {%- set events = ref(config.require('events')) -%}
     {%- do check_reads([config.require('events')] + config.require('of_users')) -%}
     {{ drop_relation_if_exists(load_cached_relation(made)) }}
@@ -26,17 +28,16 @@
     {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh()
         and mostly_same_users(existing, now) -%}
     {%- if is_kept -%}
-        {%- do run_query(events_of_changed_users(
-            this.identifier, existing, events, now, compiled_code
-        )) -%}
+        {%- do run_query(changed_users(changed, existing, now)) -%}
+        {%- do run_query(events_of_users(their_events, events, changed, compiled_code)) -%}
         {%- set sql -%}
             select kept.* from {{ existing }} as kept semi join {{ now }} as now using (user_id, fingerprint)
             union all by name
             select made.*, now.fingerprint
             from (
-                {{ compiled_code | replace(events | string, this.identifier ~ '__events') }}
+                {{ compiled_code | replace(events | string, their_events) }}
             ) as made
-            inner join {{ now }} as now using (user_id)
+            inner join {{ changed }} as now using (user_id)
         {%- endset -%}
     {%- else -%}
         {%- set sql -%}
@@ -50,8 +51,9 @@
     {%- call statement('main') -%}
         {{ create_table_as(False, made, sql) }}
     {%- endcall -%}
-    {%- do run_query('drop table if exists ' ~ now) -%}
-    {%- do run_query('drop table if exists ' ~ this.identifier ~ '__events') -%}
+    {%- for made_for_it in [now, changed, their_events] -%}
+        {%- do run_query('drop table if exists temp.' ~ made_for_it) -%}
+    {%- endfor -%}
     {{ drop_relation_if_exists(existing) }}
     {{ adapter.rename_relation(made, target) }}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
