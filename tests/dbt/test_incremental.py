@@ -157,6 +157,16 @@ def test_a_full_refresh_reads_all_hours(log: Log) -> None:
 
 
 @pytest.mark.slow
+def test_a_log_of_an_earlier_release_says_what_to_do(log: Log) -> None:
+    with log.open() as warehouse:
+        warehouse.execute("alter table analytics.event_log drop column row_hash")
+    run = run_dbt(log.paths, "build", as_of=T, select=["event_log"])
+    assert "run once: tailrace build --full-refresh" in run.failures[0].message
+    log.build("event_log", full_refresh=True)
+    log.build("event_log")
+
+
+@pytest.mark.slow
 def test_what_was_known_stays_so_when_more_arrives(log: Log) -> None:
     """A live run at T saw what had arrived by T; asked later, `received` says the same."""
     arrived = f"coalesce(received_at, timestamp) <= timestamp '{T:%Y-%m-%d %H:%M:%S}'"

@@ -9,6 +9,11 @@
     {%- if not execute -%}
         {{- return(none) -}}
     {%- endif -%}
+    {%- if 'row_hash' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
+        {%- do exceptions.raise_compiler_error(
+            this ~ " was made by an earlier release, with other columns; run once: tailrace build --full-refresh"
+        ) -%}
+    {%- endif -%}
     {%- set find -%}
         create or replace temp table {{ changed_arrivals() }} as
         with there as (
