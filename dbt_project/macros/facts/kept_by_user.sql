@@ -7,8 +7,9 @@
     events      the name of the model with the events: user_id, content_hash, linked_at, occurred_at and more
     of_users    the names of models with rows of users: user_id and more
 
-    and may ask for the as-of only by within_days of occurred_at. user_fingerprints() tells what a row is made of. The
-    SQL itself, with all macros and vars in it, is part of that: after a change of it, all rows are made anew. -#}
+    naming what it reads of an event, and may ask for the as-of only by the lookbacks of the trait macros, see
+    windows_of(). user_fingerprints() tells what a row is made of. The SQL itself, with all macros and vars in it, is
+    part of that: after a change of it, all rows are made anew. -#}
 {%- materialization kept_by_user, adapter='duckdb' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}

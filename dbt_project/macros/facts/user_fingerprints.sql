@@ -1,12 +1,12 @@
 {#- A select of (user_id, fingerprint): a number per user with an event that says of what a row of facts is made: of
     which events (by their content_hash), within which of the windows that `sql` looks back on, of which rows of
-    `of_users`, and by which SQL. -#}
+    `of_users`, by which SQL, and by which version of the engine. -#}
 {%- macro user_fingerprints(sql, events, of_users) -%}
     {%- set made_by = local_md5(sql | replace(as_of(), 'as_of')) -%}
     select
         events.user_id,
         hash(
-            '{{ made_by }}', events.fingerprint
+            '{{ made_by }}', version(), events.fingerprint
             {%- for name in of_users %}, {{ name }}.fingerprint{% endfor %}
         ) as fingerprint
     from (

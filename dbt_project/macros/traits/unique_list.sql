@@ -2,15 +2,5 @@
     none; with `cap` only the first so many. For another order see unique_list_by_use. Arguments: see counted_event. -#}
 {%- macro unique_list(event, property, cap=none) -%}
     {%- if cap is not none -%} {%- do whole_number('cap', cap) -%} {%- endif -%}
-    {{- return(adapter.dispatch('unique_list', 'tailrace')(event_text(event, property, **kwargs), cap)) -}}
-{%- endmacro -%}
-
-{%- macro duckdb__unique_list(value, cap) -%}
-    to_json(
-        coalesce(
-            list_sort(list(distinct {{ value }}) filter (where {{ value }} is not null))
-            {%- if cap %}[1:{{ cap }}]{% endif %},
-            cast([] as varchar [])
-        )
-    )
+    {{ sorted_list(event_text(event, property, **kwargs), distinct=true, cap=cap) }}
 {%- endmacro -%}
