@@ -1,11 +1,34 @@
-"""What tests of incremental builds compare with."""
+"""What tests of incremental builds do and compare with."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from orchestration.dbt import DbtPaths, DbtRun, run_dbt
 from orchestration.warehouse import Warehouse
+
+
+def build(
+    paths: DbtPaths,
+    as_of: datetime,
+    *select: str,
+    full_refresh: bool = False,
+    **variables: Any,
+) -> DbtRun:
+    """Build the seeds and what is selected, without tests; returns how it went."""
+    return run_dbt(
+        paths,
+        "build",
+        as_of=as_of,
+        select=("tracking_plan", "event_aliases", *select),
+        exclude=("resource_type:unit_test", "resource_type:exposure", "resource_type:test"),
+        full_refresh=full_refresh,
+        variables=variables,
+    )
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:

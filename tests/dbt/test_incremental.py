@@ -14,7 +14,7 @@ from orchestration.warehouse import Warehouse
 from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
-from tests.dbt.changes import as_arrow, differences
+from tests.dbt.changes import as_arrow, build, differences
 from tests.dbt.random_logs import random_logs
 
 T = datetime(2026, 6, 23, 21, tzinfo=UTC)
@@ -69,15 +69,7 @@ class Log:
         return open_duckdb(self.path, clock=SystemClock())
 
     def build(self, *select: str, full_refresh: bool = False, **variables: str) -> None:
-        run = run_dbt(
-            self.paths,
-            "build",
-            as_of=T,
-            select=("tracking_plan", "event_aliases", *select),
-            exclude=("resource_type:unit_test", "resource_type:exposure", "resource_type:test"),
-            full_refresh=full_refresh,
-            variables=variables,
-        )
+        run = build(self.paths, T, *select, full_refresh=full_refresh, **variables)
         assert run.success, run.failures
 
     def full(self) -> str:
@@ -101,7 +93,17 @@ def full(log: Log) -> str:
     return log.full()
 
 
-@pytest.mark.parametrize("change", LATER)
+FAST = (
+    "rows come, late ones too, and copies of old messages",
+    "rows go, and an hour with them",
+    "a message comes once more, and its first copy goes",
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [c if c in FAST else pytest.param(c, marks=pytest.mark.slow) for c in LATER],
+)
 def test_the_log_is_what_a_full_build_would_make(log: Log, full: str, change: str) -> None:
     with log.open() as warehouse:
         for statement in LATER[change].format(early=EARLY).split(";"):

@@ -12,12 +12,12 @@ import pytest
 
 from destinations.clock import SystemClock
 from orchestration.chain import compile_model, make_at, make_undated
-from orchestration.dbt import DbtPaths, DbtRun, run_dbt
+from orchestration.dbt import DbtPaths, DbtRun
 from orchestration.warehouse import Warehouse
 from orchestration.warehouse.duckdb import open_duckdb
 from orchestration.warehouse.raw import create_raw
 from orchestration.warehouse.schema import create_tables
-from tests.dbt.changes import as_arrow, differences
+from tests.dbt.changes import as_arrow, build, differences
 from tests.dbt.conftest import PROJECT
 from tests.dbt.random_logs import random_aliases, random_logs
 
@@ -69,7 +69,7 @@ MOVES: dict[str, tuple[timedelta, str]] = {
     "all events go": (timedelta(), "delete from raw.tracks"),
     "all events come back": (timedelta(), "insert into raw.tracks select * from tracks"),
 }
-FAST = ("nothing has changed", "two days pass", "events come, late ones too", "users are merged")
+FAST = ("two days pass", "events come, late ones too")
 SLOW = pytest.mark.slow
 
 
@@ -105,15 +105,7 @@ class Facts:
         select: Sequence[str] = ("+user_facts",),
         **variables: Any,
     ) -> DbtRun:
-        return run_dbt(
-            self.paths,
-            "build",
-            as_of=self.as_of,
-            select=["tracking_plan", "event_aliases", *select],
-            exclude=["resource_type:unit_test", "resource_type:exposure", "resource_type:test"],
-            full_refresh=full_refresh,
-            variables=variables,
-        )
+        return build(self.paths, self.as_of, *select, full_refresh=full_refresh, **variables)
 
     def wrong(self) -> list[tuple[object, ...]]:
         """Return the rows in which the table differs from all of its SQL at its as_of."""
@@ -186,6 +178,7 @@ def test_events_that_are_read_again_may_say_something_else(facts: Facts) -> None
     assert facts.wrong() == []
 
 
+@pytest.mark.slow
 def test_facts_follow_a_full_refresh_that_ended_before_them(facts: Facts) -> None:
     facts.build()
     with facts.open() as warehouse:
@@ -298,9 +291,8 @@ OTHERWISE = (
 )
 
 
-@pytest.mark.parametrize(
-    "added", [OTHERWISE[0], *(pytest.param(added, marks=SLOW) for added in OTHERWISE[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("added", OTHERWISE)
 def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, added: str
 ) -> None:

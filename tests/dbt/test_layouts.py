@@ -166,6 +166,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return site
 
 
+@pytest.mark.slow
 def test_columns_that_are_missing_or_of_another_type(small: Site) -> None:
     run = small.build(*STAGING)
     assert run.success, run.failures
@@ -186,6 +187,7 @@ def test_a_table_that_is_not_there_is_empty(small: Site, table: str) -> None:
     assert small.rows(table) == []
 
 
+@pytest.mark.slow
 def test_an_event_table_that_appears_is_read_by_the_next_build(small: Site) -> None:
     small.build("stg_tracks")
     before = small.rows("stg_tracks")

@@ -87,6 +87,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_build_before_the_first_evaluation_works(fresh: Path, paths: DbtPaths) -> None:
     run = run_dbt(paths, "run", as_of=AS_OFS[-1], select=["reporting"])
     assert [node.message for node in run.failures] == []

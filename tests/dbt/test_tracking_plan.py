@@ -282,6 +282,7 @@ def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
     assert site.rows("select count(*) from analytics.event_violations") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_mistaken_list_of_targets_is_refused(site: Site) -> None:
     with pytest.raises(ConfigError, match="accepted: a list of names of dbt targets"):
         site.build(variables={"tracking_plan_blocks": "dev"})

@@ -88,6 +88,7 @@ def test_what_is_written_is_read(rows: list[PlanRow]) -> None:
         assert b"\r" not in again
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(plans())
 def test_dbt_reads_what_is_written(rows: list[PlanRow]) -> None:

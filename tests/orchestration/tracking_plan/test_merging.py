@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def test_a_value_of_another_type_is_a_change() -> None:
     assert merge(one, true, only_given=False).changed == ("E",)
 
 
+@pytest.mark.slow
 @given(plans(), plans(), st.booleans())
 def test_no_event_is_lost_and_twice_is_once(
     there: list[PlanRow], given_: list[PlanRow], only_given: bool
