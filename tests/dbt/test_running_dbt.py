@@ -93,7 +93,7 @@ def test_a_run_without_an_as_of_is_refused(raw: Raw, paths: DbtPaths) -> None:
 
 def test_dbt_by_hand_without_an_as_of_says_what_to_pass(raw: Raw, paths: DbtPaths) -> None:
     before = raw.rows("from tailrace.builds")
-    outcome = _invoke(["run", *paths.flags(), "--select", "user_emails"], quiet=True)
+    outcome = _invoke(["run", *paths.flags(), "--select", "identifies_as_of"], quiet=True)
     assert not outcome.success
     assert "--event-time-end" in outcome.result.results[0].message
     assert len(raw.rows("from tailrace.builds")) == len(before)
