@@ -19,9 +19,11 @@ from tests.dbt.random_logs import random_logs
 
 T = datetime(2026, 6, 23, 21, tzinfo=UTC)
 EARLY = "coalesce(received_at, timestamp) <= timestamp '2026-06-10'"
+INSTANTS = (T, datetime(2026, 6, 12, tzinfo=UTC), datetime(2026, 7, 12, tzinfo=UTC))
+NO_AS_OF = "1970-01-01 00:00:00.271828"
 BY_DEFINITION = """
-    select * exclude (has_copies) from analytics.events where occurred_at <= timestamp '{as_of}'
-    qualify row_number() over (partition by event_id order by received_at, row_id) = 1
+    select * exclude (has_copies) from analytics.events where {seen} <= timestamp '{at}'
+    qualify row_number() over (partition by event_id order by received_at, row_id, content_hash) = 1
 """
 LATER = {
     "nothing has changed": "select 1",
@@ -72,10 +74,10 @@ class Log:
         run = build(self.paths, T, *select, full_refresh=full_refresh, **variables)
         assert run.success, run.failures
 
-    def full(self) -> str:
-        run_dbt(self.paths, "compile", as_of=None, select=["event_log"])
-        nodes = manifest(self.paths)["nodes"]
-        return str(nodes["model.tailrace.event_log"]["compiled_code"])
+    def compiled(self, model: str, **variables: str) -> str:
+        """Return the model's SQL, as a full build would run it."""
+        run_dbt(self.paths, "compile", as_of=None, select=[model], variables=variables)
+        return str(manifest(self.paths)["nodes"][f"model.tailrace.{model}"]["compiled_code"])
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,14 @@ def log(tmp_path_factory: pytest.TempPathFactory, paths: DbtPaths) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def full(log: Log) -> str:
-    return log.full()
+    return log.compiled("event_log")
+
+
+@pytest.fixture(scope="module")
+def as_ofs(log: Log) -> dict[str, str]:
+    """events_as_of, as SQL, by the time that decides what is visible."""
+    seen = {"received_at": {"visibility": "received"}, "occurred_at": {}}
+    return {column: log.compiled("events_as_of", **given) for column, given in seen.items()}
 
 
 FAST = (
@@ -104,11 +113,14 @@ FAST = (
     "change",
     [c if c in FAST else pytest.param(c, marks=pytest.mark.slow) for c in LATER],
 )
-def test_the_log_is_what_a_full_build_would_make(log: Log, full: str, change: str) -> None:
+def test_the_log_is_what_a_full_build_would_make(
+    log: Log, full: str, as_ofs: dict[str, str], change: str
+) -> None:
     with log.open() as warehouse:
         for statement in LATER[change].format(early=EARLY).split(";"):
             warehouse.execute(statement)
-    log.build("event_log", "event_copies")
+    log.build("event_log")
+    log.build("event_copies")  # in a build of its own, as after one that was cut off in between
     log_without = "select * exclude (has_copies) from analytics.event_log"
     with log.open() as warehouse:
         assert (
@@ -120,14 +132,10 @@ def test_the_log_is_what_a_full_build_would_make(log: Log, full: str, change: st
             "select event_id from analytics.event_log where has_copies"
         )
         assert missed == []
-        assert (
-            differences(
-                warehouse,
-                "select * from analytics.events_as_of",
-                BY_DEFINITION.format(as_of=f"{T:%Y-%m-%d %H:%M:%S}"),
-            )
-            == []
-        )
+        for seen, as_of in as_ofs.items():
+            for at in (f"{instant:%Y-%m-%d %H:%M:%S}" for instant in INSTANTS):
+                by_definition = BY_DEFINITION.format(seen=seen, at=at)
+                assert differences(warehouse, as_of.replace(NO_AS_OF, at), by_definition) == []
 
 
 def test_only_hours_that_have_changed_are_read(log: Log) -> None:
@@ -159,13 +167,16 @@ def test_a_full_refresh_reads_all_hours(log: Log) -> None:
 
 
 @pytest.mark.slow
-def test_a_log_of_an_earlier_release_says_what_to_do(log: Log) -> None:
+@pytest.mark.parametrize(
+    ("model", "column"), [("event_log", "content_hash"), ("event_copies", "arrived_in")]
+)
+def test_a_log_of_an_earlier_release_says_what_to_do(log: Log, model: str, column: str) -> None:
     with log.open() as warehouse:
-        warehouse.execute("alter table analytics.event_log drop column row_hash")
-    run = run_dbt(log.paths, "build", as_of=T, select=["event_log"])
+        warehouse.execute(f"alter table analytics.{model} drop column {column}")
+    run = run_dbt(log.paths, "build", as_of=T, select=[model])
     assert "run once: tailrace build --full-refresh" in run.failures[0].message
-    log.build("event_log", full_refresh=True)
-    log.build("event_log")
+    log.build("event_log", "event_copies", full_refresh=True)
+    log.build("event_log", "event_copies")
 
 
 @pytest.mark.slow

@@ -1,15 +1,17 @@
-{#- For an incremental model over a relation of raw rows: compares every hour of arrival in the model's table with
-    the same hour of `source`, keeps those that differ in a temporary table (arrived_in), and returns the first
-    of them as a timestamp literal; none if nothing has changed.
+{#- For an incremental model over a relation of rows: compares every hour of arrival in the model's table with the
+    same hour of `source`, keeps those that differ in a temporary table (arrived_in), and returns the first of them
+    as a timestamp literal; none if nothing has changed.
 
-    A change is a row that has come (however late), has gone, or has another key. A row that is changed under
-    its own key is not noticed. Runs when the model is compiled for a build, on the connection of the build:
+    A change is a row that has come (however late), has gone, or has another number, which `theirs` gives in the
+    source and `ours` in the model's table; `hour` is the hour of arrival in the source. A row that is changed under
+    its own number is not noticed. Runs when the model is compiled for a build, on the connection of the build:
     the literal lets the engine skip what arrived before, which it could not by the temporary table. -#}
-{%- macro find_changed_arrivals(source) -%}
+{%- macro find_changed_arrivals(source, hour, theirs, ours) -%}
     {%- if not execute -%}
         {{- return(none) -}}
     {%- endif -%}
-    {%- if 'row_hash' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
+    {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
+    {%- if 'arrived_in' not in columns or 'content_hash' not in columns -%}
         {%- do exceptions.raise_compiler_error(
             this ~ " was made by an earlier release, with other columns; run once: tailrace build --full-refresh"
         ) -%}
@@ -17,11 +19,11 @@
     {%- set find -%}
         create or replace temp table {{ changed_arrivals() }} as
         with there as (
-            {{ arrivals(source, arrival_hour('received_at'), row_hash()) }}
+            {{ arrivals(source, hour, theirs) }}
         ),
 
         known as (
-            {{ arrivals(this, 'arrived_in', 'row_hash') }}
+            {{ arrivals(this, 'arrived_in', ours) }}
         )
 
         select coalesce(there.arrived_in, known.arrived_in) as arrived_in

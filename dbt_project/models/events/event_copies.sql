@@ -1,34 +1,23 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook='{{ forget_changed_arrivals() }}'
+) }}
 
--- not from `events`, which would read the log twice
-with copies as (
-    select * from {{ ref('event_log') }}
-    where
-        has_copies
-        and not is_blocked
-        and row_id is not null
-        and event is not null
-        and occurred_at is not null
-),
+{%- set has_copies %}
+    has_copies
+    and not is_blocked
+    and row_id is not null
+    and event is not null
+    and occurred_at is not null
+    and (user_id is not null or anonymous_id is not null)
+{%- endset %}
+{%- set first_changed = find_changed_arrivals(
+    '(select * from ' ~ ref('event_log') ~ ' where ' ~ has_copies ~ ')', hour='arrived_in', theirs=copy_hash(), ours=copy_hash()
+) if is_incremental() else none %}
 
-of_users as (
-    select * from copies
-    where user_id is not null
-),
-
-of_devices as (
-    select * from copies
-    where user_id is null and anonymous_id is not null
-),
-
-identity_map as (select * from {{ ref('identity_map') }}),
-
-user_merges as (select * from {{ ref('user_merges') }}),
-
-identified as (
-    {{ identified('of_users', 'of_devices') }}
-)
-
+-- with the ids of the row: whose it is is asked when it is read, because that changes
 select
     event_id,
     row_id,
@@ -38,6 +27,15 @@ select
     properties,
     occurred_at,
     received_at,
-    linked_at,
+    arrived_in,
     content_hash
-from identified
+from {{ ref('event_log') }}
+where
+    {{ has_copies }}
+    {%- if is_incremental() and first_changed is none %}
+    and false
+    {%- elif is_incremental() %}
+    -- the literal first: by it, whole blocks of older rows are skipped
+    and arrived_in >= {{ first_changed }}
+    and arrived_in in (select known.arrived_in from {{ changed_arrivals() }} as known)
+    {%- endif %}

@@ -6,7 +6,9 @@
     post_hook='{{ mark_copies() }}'
 ) }}
 
-{%- set first_changed = find_changed_arrivals(ref('stg_tracks')) if is_incremental() else none %}
+{%- set first_changed = find_changed_arrivals(
+    ref('stg_tracks'), hour=arrival_hour('received_at'), theirs=row_hash(), ours='row_hash'
+) if is_incremental() else none %}
 {%- set aliases = seed_rows(ref('event_aliases'), keyed=['alias', 'event']) %}
 {%- set planned = planned_events(seed_rows(ref('tracking_plan'), keyed=['event'])) %}
 {%- set has_arrived %}

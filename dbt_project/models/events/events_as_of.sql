@@ -13,8 +13,28 @@ event_copies as (
 ranked as (
     select
         *,
-        row_number() over (partition by event_id order by received_at, row_id) as copy_number
+        row_number() over (
+            partition by event_id order by received_at, row_id, content_hash
+        ) as copy_number
     from event_copies
+),
+
+of_users as (
+    select * from ranked
+    where copy_number = 1 and user_id is not null
+),
+
+of_devices as (
+    select * from ranked
+    where copy_number = 1 and user_id is null
+),
+
+identity_map as (select * from {{ ref('identity_map') }}),
+
+user_merges as (select * from {{ ref('user_merges') }}),
+
+identified as (
+    {{ identified('of_users', 'of_devices') }}
 )
 
 select
@@ -41,5 +61,4 @@ select
     received_at,
     linked_at,
     content_hash
-from ranked
-where copy_number = 1
+from identified
