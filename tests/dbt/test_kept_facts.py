@@ -228,6 +228,23 @@ def test_only_rows_of_users_with_other_events_are_made_anew(facts: Facts) -> Non
 
 
 @pytest.mark.slow
+def test_a_build_that_fails_leaves_all_rows_there(facts: Facts) -> None:
+    facts.build(full_refresh=True)
+    with facts.open() as warehouse:
+        warehouse.execute("alter table analytics.user_facts add column theirs integer default 1")
+        warehouse.execute("alter table analytics.user_facts alter theirs drop default")
+        warehouse.execute("alter table analytics.user_facts alter theirs set not null")
+        warehouse.execute("create table before as select * from analytics.user_facts")
+        warehouse.execute("delete from raw.tracks where hash(id) % 20 = 9")
+    (failed,) = facts.run().failures
+    assert (failed.name, "theirs" in failed.message) == ("user_facts", True)
+    with facts.open() as warehouse:
+        assert differences(warehouse, "from analytics.user_facts", "from before") == []
+    facts.build(full_refresh=True)
+    assert facts.wrong() == []
+
+
+@pytest.mark.slow
 def test_another_definition_makes_all_rows_anew(facts: Facts) -> None:
     facts.build()
     facts.build(gap_feature="search")

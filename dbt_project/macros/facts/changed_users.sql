@@ -37,3 +37,21 @@
     from {{ events }}
     where user_id in (select users.user_id from {{ users }} as users)
 {%- endmacro -%}
+
+{#- Takes the rows out that are not made of the same any more. -#}
+{%- macro forget_users(existing, now) -%}
+    delete from {{ existing }} as kept
+    where not exists (
+        select 1 from {{ now }} as now
+        where now.user_id = kept.user_id and now.fingerprint = kept.fingerprint
+    )
+{%- endmacro -%}
+
+{#- The rows that `sql` makes of these users (user_id, fingerprint), with their fingerprint. -#}
+{%- macro with_fingerprints(sql, users) -%}
+    select made.*, users.fingerprint
+    from (
+        {{ sql }}
+    ) as made
+    inner join {{ users }} as users using (user_id)
+{%- endmacro -%}

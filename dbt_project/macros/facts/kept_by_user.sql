@@ -31,32 +31,23 @@
     {%- if is_kept -%}
         {%- do run_query(changed_users(changed, existing, now)) -%}
         {%- do run_query(events_of_users(their_events, events, changed, compiled_code)) -%}
-        {%- set sql -%}
-            select kept.* from {{ existing }} as kept semi join {{ now }} as now using (user_id, fingerprint)
-            union all by name
-            select made.*, now.fingerprint
-            from (
-                {{ compiled_code | replace(events | string, their_events) }}
-            ) as made
-            inner join {{ changed }} as now using (user_id)
-        {%- endset -%}
+        {#- one statement, because it begins the transaction -#}
+        {%- call statement('main') -%}
+            {{ forget_users(existing, now) }};
+            insert into {{ existing }} by name
+            {{ with_fingerprints(compiled_code | replace(events | string, their_events), changed) }}
+        {%- endcall -%}
     {%- else -%}
-        {%- set sql -%}
-            select made.*, now.fingerprint from (
-                {{ compiled_code }}
-            ) as made
-            inner join {{ now }} as now using (user_id)
-        {%- endset -%}
+        {%- call statement('main') -%}
+            {{ create_table_as(False, made, with_fingerprints(compiled_code, now)) }}
+        {%- endcall -%}
+        {{ drop_relation_if_exists(existing) }}
+        {{ adapter.rename_relation(made, target) }}
     {%- endif -%}
 
-    {%- call statement('main') -%}
-        {{ create_table_as(False, made, sql) }}
-    {%- endcall -%}
     {%- for made_for_it in [now, changed, their_events] -%}
         {%- do run_query('drop table if exists temp.' ~ made_for_it) -%}
     {%- endfor -%}
-    {{ drop_relation_if_exists(existing) }}
-    {{ adapter.rename_relation(made, target) }}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do persist_docs(target, model) -%}
     {{ adapter.commit() }}
