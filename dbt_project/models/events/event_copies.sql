@@ -5,16 +5,17 @@
     pre_hook='{{ forget_changed_arrivals() }}'
 ) }}
 
-{%- set has_copies %}
+{%- set has_copies -%}
     has_copies
     and not is_blocked
     and row_id is not null
     and event is not null
     and occurred_at is not null
     and (user_id is not null or anonymous_id is not null)
-{%- endset %}
+{%- endset -%}
 {%- set first_changed = find_changed_arrivals(
-    '(select * from ' ~ ref('event_log') ~ ' where ' ~ has_copies ~ ')', hour='arrived_in', theirs=copy_hash(), ours=copy_hash()
+    '(select * from ' ~ ref('event_log') ~ ' where ' ~ has_copies ~ ')',
+    hour='arrived_in', theirs=copy_hash(), ours=copy_hash()
 ) if is_incremental() else none %}
 
 -- with the ids of the row: whose it is is asked when it is read, because that changes
