@@ -20,7 +20,8 @@ create table if not exists claims (
     seq_to integer not null, attempt integer not null, kind text not null, body_sha256 text,
     claimed_at real not null, settled_at real, outcome text, http_status integer,
     exported integer not null default 0, quiet_until real);
-create index if not exists claims_of_plan on claims (plan_id, seq_from);
+drop index if exists claims_of_plan;
+create index if not exists claims_by_end on claims (plan_id, seq_to);
 create table if not exists exceptions (
     claim_id integer not null, plan_id text not null, seq integer not null, class text not null,
     code text not null, field text not null, detail text not null, at real not null,

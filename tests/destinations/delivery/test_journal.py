@@ -67,6 +67,25 @@ def test_attempts_rise_where_ranges_overlap_and_nowhere_else(journal: Journal) -
     assert [claim.attempt for claim in journal.claims("p2")] == [1]
 
 
+def test_a_claim_costs_the_same_however_many_came_before(journal: Journal) -> None:
+    """Steps of SQLite, not time: with the claims before it looked at, a long plan never ends."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    def cost(first: int, last: int) -> int:
+        before = steps
+        for seq in range(first, last):
+            journal.settle(journal.claim("p1", seq, seq, "track", SHA), "delivered", 200)
+        return steps - before
+
+    journal._con.set_progress_handler(step, 1)
+    early, _, late = cost(1, 11), cost(11, 500), cost(500, 510)
+    assert 0 < late < 1.5 * early
+
+
 def test_exceptions_leave_with_the_receipt_of_their_claim(
     journal: Journal, clock: FakeClock
 ) -> None:
