@@ -48,6 +48,12 @@ LATER = {
             received_at + interval 3 hour as received_at) from tracks where id like '%7';
         delete from raw.tracks where id like '%7'
     """,
+    "copies are read again, and are of somebody else": """
+        update raw.tracks set user_id = 'somebody' where message_id in (
+            select message_id from raw.tracks group by message_id having count(*) > 1);
+        insert into raw.tracks select * replace ('beside-' || id as id, null as message_id)
+            from raw.tracks where user_id = 'somebody'
+    """,
     "all rows go": "delete from raw.tracks",
     "all rows come back": "insert into raw.tracks select * from tracks",
 }

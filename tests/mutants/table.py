@@ -275,4 +275,11 @@ MUTANTS = (
         "",
         "tests/dbt/test_kept_facts.py::test_another_definition_makes_all_rows_anew",
     ),
+    Mutant(
+        "a copy of an event that is read again may be of somebody else",
+        "dbt_project/macros/events/copy_hash.sql",
+        "hash(content_hash, user_id)",
+        "content_hash",
+        "tests/dbt/test_incremental.py::test_the_log_is_what_a_full_build_would_make",
+    ),
 )
