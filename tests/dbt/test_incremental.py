@@ -157,6 +157,24 @@ def test_only_hours_that_have_changed_are_read(log: Log) -> None:
     assert read_again == [(hour,)]
 
 
+@pytest.mark.slow
+def test_a_row_that_is_read_again_may_be_a_copy_of_another_event(log: Log) -> None:
+    """Under its own key: what else the row says is the same."""
+    come = "insert into raw.tracks (id, message_id, event, timestamp, received_at, user_id) values "
+    with log.open() as warehouse:
+        for row, message, hour in (("a", "m", 1), ("b", "m", 2), ("c", "n", 3), ("d", "n", 4)):
+            at = f"timestamp '2026-06-01 0{hour}:00:00'"
+            warehouse.execute(f"{come} ('{row}', '{message}', 'Ping', {at}, {at}, 'u')")
+    log.build("event_log", "event_copies")
+    with log.open() as warehouse:
+        warehouse.execute("update raw.tracks set message_id = 'n' where id = 'b'")
+        warehouse.execute(f"{come} ('beside', 'o', 'Ping', {at}, timestamp '2026-06-01 02:00', 'u')")
+    log.build("event_log", "event_copies")
+    with log.open() as warehouse:
+        copies = "select row_id from analytics.event_copies where event_id = 'n' order by all"
+        assert warehouse.rows(copies) == [("b",), ("c",), ("d",)]
+
+
 def test_a_full_refresh_reads_all_hours(log: Log) -> None:
     with log.open() as warehouse:
         warehouse.execute("update analytics.event_log set event = 'as it was read'")

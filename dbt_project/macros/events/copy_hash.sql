@@ -1,8 +1,8 @@
-{#- A 64-bit number made of all that a row of event_log says, and whose it is. -#}
+{#- A 64-bit number made of all that a row of event_log says, of which event, and whose it is. -#}
 {%- macro copy_hash() -%}
     {{- return(adapter.dispatch('copy_hash', 'tailrace')()) -}}
 {%- endmacro -%}
 
 {%- macro duckdb__copy_hash() -%}
-    hash(content_hash, user_id)
+    hash(event_id, content_hash, user_id)
 {%- endmacro -%}
