@@ -168,11 +168,30 @@ def test_a_row_that_is_read_again_may_be_a_copy_of_another_event(log: Log) -> No
     log.build("event_log", "event_copies")
     with log.open() as warehouse:
         warehouse.execute("update raw.tracks set message_id = 'n' where id = 'b'")
-        warehouse.execute(f"{come} ('beside', 'o', 'Ping', {at}, timestamp '2026-06-01 02:00', 'u')")
+        warehouse.execute(
+            f"{come} ('beside', 'o', 'Ping', {at}, timestamp '2026-06-01 02:00', 'u')"
+        )
     log.build("event_log", "event_copies")
     with log.open() as warehouse:
         copies = "select row_id from analytics.event_copies where event_id = 'n' order by all"
         assert warehouse.rows(copies) == [("b",), ("c",), ("d",)]
+
+
+@pytest.mark.slow
+def test_of_copies_that_differ_in_user_only_the_same_one_counts(log: Log) -> None:
+    """In whatever order they lie in the table, which a full build may change."""
+    at = "timestamp '2026-06-02'"
+    for first, second in (("one", "two"), ("two", "one")):
+        with log.open() as warehouse:
+            for user in (first, second):
+                warehouse.execute(
+                    "insert into raw.tracks (id, message_id, event, timestamp, received_at, user_id) "
+                    f"select 'r' || i, '{first}' || i, 'Ping', {at}, {at}, '{user}' from range(99) as r(i)"
+                )
+    log.build("event_log", "event_copies", "events_as_of")
+    with log.open() as warehouse:
+        users = "select user_id from analytics.events_as_of where user_id in ('one', 'two')"
+        assert sorted(warehouse.rows(users)) == [("one",)] * 198
 
 
 def test_a_full_refresh_reads_all_hours(log: Log) -> None:
