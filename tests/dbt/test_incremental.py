@@ -194,6 +194,20 @@ def test_of_copies_that_differ_in_user_only_the_same_one_counts(log: Log) -> Non
         assert sorted(warehouse.rows(users)) == [("one",)] * 198
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["0044-03-15 (BC) 10:20:30", "-infinity", "infinity", "20260-01-01"])
+def test_a_row_that_arrived_at_any_time_at_all_is_read(log: Log, at: str) -> None:
+    with log.open() as warehouse:
+        warehouse.execute(
+            "insert into raw.tracks (id, event, timestamp, received_at, user_id) "
+            f"values ('at {at}', 'Ping', timestamp '2026-06-02', timestamp '{at}', 'u')"
+        )
+    log.build("event_log")
+    with log.open() as warehouse:
+        read = f"select row_id from analytics.event_log where row_id = 'at {at}'"
+        assert warehouse.rows(read) == [(f"at {at}",)]
+
+
 def test_a_full_refresh_reads_all_hours(log: Log) -> None:
     with log.open() as warehouse:
         warehouse.execute("update analytics.event_log set event = 'as it was read'")
