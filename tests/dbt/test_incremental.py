@@ -163,6 +163,57 @@ def test_only_hours_that_have_changed_are_read(log: Log) -> None:
     assert read_again == [(hour,)]
 
 
+@pytest.mark.slow
+def test_a_row_that_is_read_again_may_be_a_copy_of_another_event(log: Log) -> None:
+    """Under its own key: what else the row says is the same."""
+    come = "insert into raw.tracks (id, message_id, event, timestamp, received_at, user_id) values "
+    with log.open() as warehouse:
+        for row, message, hour in (("a", "m", 1), ("b", "m", 2), ("c", "n", 3), ("d", "n", 4)):
+            at = f"timestamp '2026-06-01 0{hour}:00:00'"
+            warehouse.execute(f"{come} ('{row}', '{message}', 'Ping', {at}, {at}, 'u')")
+    log.build("event_log", "event_copies")
+    with log.open() as warehouse:
+        warehouse.execute("update raw.tracks set message_id = 'n' where id = 'b'")
+        warehouse.execute(
+            f"{come} ('beside', 'o', 'Ping', {at}, timestamp '2026-06-01 02:00', 'u')"
+        )
+    log.build("event_log", "event_copies")
+    with log.open() as warehouse:
+        copies = "select row_id from analytics.event_copies where event_id = 'n' order by all"
+        assert warehouse.rows(copies) == [("b",), ("c",), ("d",)]
+
+
+@pytest.mark.slow
+def test_of_copies_that_differ_in_user_only_the_same_one_counts(log: Log) -> None:
+    """In whatever order they lie in the table, which a full build may change."""
+    at = "timestamp '2026-06-02'"
+    for first, second in (("one", "two"), ("two", "one")):
+        with log.open() as warehouse:
+            for user in (first, second):
+                warehouse.execute(
+                    "insert into raw.tracks (id, message_id, event, timestamp, received_at, user_id) "
+                    f"select 'r' || i, '{first}' || i, 'Ping', {at}, {at}, '{user}' from range(99) as r(i)"
+                )
+    log.build("event_log", "event_copies", "events_as_of")
+    with log.open() as warehouse:
+        users = "select user_id from analytics.events_as_of where user_id in ('one', 'two')"
+        assert sorted(warehouse.rows(users)) == [("one",)] * 198
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["0044-03-15 (BC) 10:20:30", "-infinity", "infinity", "20260-01-01"])
+def test_a_row_that_arrived_at_any_time_at_all_is_read(log: Log, at: str) -> None:
+    with log.open() as warehouse:
+        warehouse.execute(
+            "insert into raw.tracks (id, event, timestamp, received_at, user_id) "
+            f"values ('at {at}', 'Ping', timestamp '2026-06-02', timestamp '{at}', 'u')"
+        )
+    log.build("event_log")
+    with log.open() as warehouse:
+        read = f"select row_id from analytics.event_log where row_id = 'at {at}'"
+        assert warehouse.rows(read) == [(f"at {at}",)]
+
+
 def test_a_full_refresh_reads_all_hours(log: Log) -> None:
     with log.open() as warehouse:
         warehouse.execute("update analytics.event_log set event = 'as it was read'")

@@ -5,5 +5,5 @@
 {%- endmacro -%}
 
 {%- macro duckdb__content_hash() -%}
-    hash(row_id, anonymous_id, event, properties, occurred_at, received_at)
+    hash(event_id, row_id, anonymous_id, event, properties, occurred_at, received_at)
 {%- endmacro -%}

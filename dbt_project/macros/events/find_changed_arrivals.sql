@@ -34,6 +34,7 @@
             or there.fingerprint is distinct from known.fingerprint
     {%- endset -%}
     {%- do run_query(find) -%}
-    {%- set first = run_query('select min(arrived_in) from ' ~ changed_arrivals()).columns[0].values()[0] -%}
-    {{- return("timestamp '" ~ first ~ "'" if first is not none else none) -}}
+    {#- written by the engine, because Python knows no time before the year 1 -#}
+    {%- set first = "select 'timestamp ''' || min(arrived_in) || '''' from " ~ changed_arrivals() -%}
+    {{- return(run_query(first).columns[0].values()[0]) -}}
 {%- endmacro -%}

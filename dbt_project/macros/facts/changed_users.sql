@@ -1,11 +1,15 @@
-{#- Whether so many rows can be kept that it is worth it: over half of what there is now. -#}
-{%- macro mostly_same_users(existing, now) -%}
-    {%- set types = {} -%}
-    {%- for column in adapter.get_columns_in_relation(existing) -%}
-        {%- do types.update({column.name: column.dtype | upper}) -%}
-    {%- endfor -%}
-    {#- a table of that name that is not this model's -#}
-    {%- if 'user_id' not in types or types.get('fingerprint') != 'UBIGINT' -%}
+{#- Whether so many rows can be kept that it is worth it: over half of what there is now. None of a table with other
+    columns than `sql` makes: it is not this model's, or somebody has altered it. -#}
+{%- macro mostly_same_users(existing, now, sql) -%}
+    {%- set others -%}
+        select count(*)
+        from (describe {{ existing }}) as there
+        full join (
+            describe {{ with_fingerprints(sql, now) }}
+        ) as made on there.column_name = made.column_name and there.column_type = made.column_type
+        where there.column_name is null or made.column_name is null
+    {%- endset -%}
+    {%- if run_query(others).columns[0].values()[0] > 0 -%}
         {{- return(false) -}}
     {%- endif -%}
     {%- set share -%}

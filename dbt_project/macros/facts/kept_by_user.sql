@@ -27,7 +27,7 @@
         compiled_code, events, config.require('of_users')
     )) -%}
     {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh()
-        and mostly_same_users(existing, now) -%}
+        and mostly_same_users(existing, now, compiled_code) -%}
     {%- if is_kept -%}
         {%- do run_query(changed_users(changed, existing, now)) -%}
         {%- do run_query(events_of_users(their_events, events, changed, compiled_code)) -%}

@@ -14,7 +14,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by event_id order by received_at, row_id, content_hash
+            partition by event_id order by received_at, row_id, content_hash, user_id
         ) as copy_number
     from event_copies
 ),
