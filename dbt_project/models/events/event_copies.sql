@@ -5,18 +5,30 @@
     pre_hook='{{ forget_changed_arrivals() }}'
 ) }}
 
-{%- set has_copies -%}
-    has_copies
-    and not is_blocked
-    and row_id is not null
-    and event is not null
-    and occurred_at is not null
-    and (user_id is not null or anonymous_id is not null)
-{%- endset -%}
+{%- set has_copies = [
+    'has_copies',
+    'not is_blocked',
+    'row_id is not null',
+    'event is not null',
+    'occurred_at is not null',
+    '(user_id is not null or anonymous_id is not null)',
+] | join(' and ') %}
 {%- set first_changed = find_changed_arrivals(
     '(select * from ' ~ ref('event_log') ~ ' where ' ~ has_copies ~ ')',
     hour='arrived_in', theirs=copy_hash(), ours=copy_hash()
 ) if is_incremental() else none %}
+
+{%- set has_arrived %}
+    {%- if is_incremental() and first_changed is none %}
+        false
+    {%- elif is_incremental() %}
+        -- the literal first: by it, whole blocks of older rows are skipped
+        arrived_in >= {{ first_changed }}
+        and arrived_in in (select known.arrived_in from {{ changed_arrivals() }} as known)
+    {%- else %}
+        true
+    {%- endif %}
+{%- endset %}
 
 -- with the ids of the row: whose it is is asked when it is read, because that changes
 select
@@ -32,11 +44,4 @@ select
     content_hash
 from {{ ref('event_log') }}
 where
-    {{ has_copies }}
-    {%- if is_incremental() and first_changed is none %}
-    and false
-    {%- elif is_incremental() %}
-    -- the literal first: by it, whole blocks of older rows are skipped
-    and arrived_in >= {{ first_changed }}
-    and arrived_in in (select known.arrived_in from {{ changed_arrivals() }} as known)
-    {%- endif %}
+    {{ has_copies }} and {{ has_arrived }}
