@@ -200,6 +200,18 @@ def test_usage_errors_are_json_too(shell: Shell) -> None:
     assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"
 
 
+@pytest.mark.parametrize("arguments", [("run", *AT), ("sync", "iterable_user_traits")])
+def test_a_rehearsal_does_not_reach_an_account_with_its_own_address(
+    own: Shell, arguments: tuple[str, ...]
+) -> None:
+    accounts = own.project / "destinations.yml"
+    edit(accounts, "env_var('ITERABLE_BASE_URL', 'https://api.iterable.com')", f"'{own.url}'")
+    error = own.json(*arguments, "--sandbox", code=2)["error"]
+    assert (error["file"], error["key"]) == (str(accounts), "destinations.iterable.base_url")
+    assert own.url.removeprefix("http://") in error["message"]
+    assert not own.calls()
+
+
 def test_two_exposures_of_one_name(own: Shell) -> None:
     edit(
         own.project / "models" / "syncs.yml",
