@@ -313,6 +313,12 @@ def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigErr
     elif first["type"] == "literal_error":
         accepted = tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
         message = "unknown value"
+    elif first["type"] == "tuple_type":
+        message, accepted = "needs a list", ("[one]", "[one, another]")
+    elif first["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        message = "needs a mapping"
+        options = tuple(f.alias or name for name, f in SyncOptions.model_fields.items())
+        accepted = ("{name at the destination: column}",) if first["loc"] else options
     return ConfigError(message, file=file, key=key, accepted=accepted)
 
 
