@@ -21,6 +21,7 @@ from destinations.errors import ConfigError
 from destinations.scrub import register
 from orchestration.rate_limits import RateLimits, limited, read_rate_limits
 from orchestration.sql.names import checked_name
+from orchestration.yaml_lines import repeated_keys
 
 OUR_KEYS = ("type", "max_daily_changes", "share", "limits")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -73,6 +74,13 @@ def read_accounts(project_dir: Path) -> dict[str, Account]:
     if extra:
         raise ConfigError(
             "unknown key", file=str(path), key=str(extra[0]), accepted=["destinations"]
+        )
+    for key, line in repeated_keys(path):
+        raise ConfigError(
+            "this key is given twice; one of them would not be used",
+            file=str(path),
+            key=key,
+            line=line,
         )
     return {
         str(name): _account(str(name), entry, path)
