@@ -142,6 +142,11 @@ def edit(change: Callable[[Manifest], object]) -> Manifest:
     return given
 
 
+def under(config: dict[str, Any]) -> Manifest:
+    """Return a manifest with a sync somewhere else than under config.meta.sync."""
+    return edit(lambda m: m["exposures"]["e.dashboard"].update(config=config))
+
+
 def add(entry: dict[str, Any]) -> Manifest:
     given = manifest()
     if "resource_type" in entry:
@@ -160,6 +165,10 @@ AUDIENCES = "models/audiences/"
 MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (edit_sync(destinaton="iterable"), SYNCS, where("traits", "destinaton"),
      ["unknown key", "as", "after", "destination"]),
+    (under({"meta": {"snyc": GOOD}}), SYNCS, "exposures.dashboard.config.meta.snyc", ["sync"]),
+    (under({"meta": GOOD}), SYNCS, "exposures.dashboard.config.meta", ["sync"]),
+    (under({"meta": {}, "mta": {"sync": GOOD}}), SYNCS, "exposures.dashboard.config.mta", ["meta"]),
+    (under({"sync": GOOD}), SYNCS, "exposures.dashboard.config.sync", ["meta"]),
     (edit_sync(as_="identify"), SYNCS, where("traits", "as"), ["membership"]),
     (edit(lambda m: m["exposures"]["e.traits"]["config"]["meta"]["sync"].update(as_="track")),
      SYNCS, where("traits", "as_"), ["unknown key"]),
