@@ -75,12 +75,12 @@ def read_accounts(project_dir: Path) -> dict[str, Account]:
         raise ConfigError(
             "unknown key", file=str(path), key=str(extra[0]), accepted=["destinations"]
         )
-    for key, line in repeated_keys(path):
+    for key, place in repeated_keys(path):
         raise ConfigError(
             "this key is given twice; one of them would not be used",
             file=str(path),
             key=key,
-            line=line,
+            line=place,
         )
     return {
         str(name): _account(str(name), entry, path)
