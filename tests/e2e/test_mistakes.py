@@ -196,6 +196,20 @@ def test_a_run_does_not_go_back_and_builds_nothing(ran: Shell) -> None:
     assert ran.rows("select count(*) from tailrace.builds") == before
 
 
+def test_a_clock_that_went_back_builds_nothing(shell: Shell) -> None:
+    shell.run("status")
+    with shell.connect() as warehouse:
+        warehouse.execute(
+            "insert into tailrace.evaluations by name select 'e-1' as evaluation_id, "
+            "'dormant' as audience, timestamp '2100-01-01' as as_of, 'live' as origin, "
+            "'committed' as status"
+        )
+    said = shell.json("run", code=1)["error"]["message"]
+    assert "2100-01-01 00:00:00" in said
+    assert "clock" in said
+    assert not shell.rows("select * from tailrace.builds")
+
+
 def test_usage_errors_are_json_too(shell: Shell) -> None:
     assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"
 
