@@ -211,7 +211,8 @@ def test_a_clock_that_went_back_builds_nothing(shell: Shell) -> None:
 
 
 def test_usage_errors_are_json_too(shell: Shell) -> None:
-    assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"
+    for instant in ("yesterday", "0001-01-01T00:00:00+10:00"):
+        assert shell.json("run", "--as-of", instant, code=2)["error"]["kind"] == "usage"
 
 
 @pytest.mark.parametrize("arguments", [("run", *AT), ("sync", "iterable_user_traits")])
