@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +21,7 @@ from destinations.errors import ConfigError
 from destinations.scrub import register
 from orchestration.rate_limits import RateLimits, limited, read_rate_limits
 from orchestration.sql.names import checked_name
+from orchestration.yaml_lines import repeated_keys
 
 OUR_KEYS = ("type", "max_daily_changes", "share", "limits")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -73,6 +74,13 @@ def read_accounts(project_dir: Path) -> dict[str, Account]:
     if extra:
         raise ConfigError(
             "unknown key", file=str(path), key=str(extra[0]), accepted=["destinations"]
+        )
+    for key, place in repeated_keys(path):
+        raise ConfigError(
+            "this key is given twice; one of them would not be used",
+            file=str(path),
+            key=key,
+            line=place,
         )
     return {
         str(name): _account(str(name), entry, path)
@@ -262,6 +270,31 @@ def _is_public(host: str) -> bool:
         return not numeric and len(host) <= 253 and _HOST.match(host) is not None
     mapped = getattr(address, "ipv4_mapped", None)
     return address.is_global and not address.is_multicast and mapped is None
+
+
+def check_rehearsal(
+    accounts: Iterable[Account], environment: Mapping[str, str], sandbox: str
+) -> None:
+    """Refuse a rehearsal that would leave for an account with an address of its own.
+
+    Args:
+        accounts: those that the syncs send to.
+        environment: where `env_var()` looks; it points at the sandbox by now.
+        sandbox: its address.
+
+    Raises:
+        ConfigError: an account does not go to the sandbox; names its key.
+    """
+    for account in accounts:
+        base_url = open_account(account, environment, secrets=False).base_url
+        if base_url != sandbox.rstrip("/"):
+            raise ConfigError(
+                f"a rehearsal would go to {urlsplit(base_url).netloc}, not to the sandbox: this "
+                "account does not take its address from ITERABLE_BASE_URL. Nothing was sent",
+                file=str(account.file),
+                key=f"destinations.{account.name}.base_url",
+                accepted=[f"{{{{ env_var('ITERABLE_BASE_URL', '{base_url}') }}}}"],
+            )
 
 
 def endpoint_name(destination: Destination) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from destinations.clock import whole_second
-from destinations.errors import ConfigError, TailraceError
+from destinations.errors import ConfigError, DataError, TailraceError
 from orchestration.accounts import endpoint_name, open_account
 from orchestration.builds import latest_builds
 from orchestration.dbt import DbtPaths, DbtRun, run_dbt
@@ -87,23 +87,31 @@ def _check_not_ahead(engine: Engine, as_of: datetime) -> None:
             )
 
 
-def _check_forward(engine: Engine, as_of: datetime) -> None:
+def _check_forward(engine: Engine, as_of: datetime | None) -> None:
     """Refuse an instant before a live point, before the models are built for it.
 
     Raises:
-        DataError: an audience of the project was evaluated as of later.
+        DataError: an audience of the project was evaluated as of later; without an as_of, the
+            clock has gone back since, or the run before was one as of a day to come.
     """
     prepare(engine.connect, engine.dbt)
+    instant = whole_second(as_of or engine.clock.now())
     with engine.connect() as warehouse:
         later = warehouse.rows(
             "select audience, max(as_of) from tailrace.evaluations where origin = 'live' "
             "and status = 'committed' and as_of > ? group by audience order by audience",
-            [naive_utc(as_of)],
+            [naive_utc(instant)],
         )
     known = {audience.key for audience in engine.project.audiences}
     for audience, last in later:
+        if audience in known and as_of is None:
+            raise DataError(
+                f"{audience} was evaluated as of {last:%Y-%m-%d %H:%M:%S} already, and the clock "
+                f"of this machine says {instant:%Y-%m-%d %H:%M:%S} UTC: has it gone back? Nothing "
+                "was built or sent"
+            )
         if audience in known:
-            raise backwards(audience, last, as_of)
+            raise backwards(audience, last, instant)
 
 
 def _run_dbt_when_free(engine: Engine, as_of: datetime, *, full_refresh: bool = False) -> DbtRun:
@@ -192,8 +200,7 @@ def activate(engine: Engine, as_of: datetime | None, *, keep_going: bool = False
     `keep_going`: then the other audiences are sent and it keeps its last committed answer.
     """
     check_accounts(engine, engine.project.syncs)
-    if as_of is not None:
-        _check_forward(engine, as_of)
+    _check_forward(engine, as_of)
     instant, built = build(engine, as_of)
     evaluations = evaluate_audiences(engine, engine.project.audiences, instant)
     broken = [evaluation.audience for evaluation in evaluations if evaluation.status == "failed"]

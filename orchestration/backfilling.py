@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from destinations.clock import Clock
 from destinations.errors import ConfigError, DataError
@@ -92,7 +93,7 @@ def backfill(
     """
     started = clock.monotonic()
     zone = project_zone(paths.project_dir)
-    instants = _instants(first, last, last_seconds(first, last, zone), clock.now())
+    instants = _instants(first, last, zone, clock.now())
     with connect() as warehouse:
         _check_coverage(warehouse, audience, instants[-1], replace=replace)
     chain = compile_chain(paths, audience)
@@ -121,16 +122,19 @@ def backfill(
     return Backfill(audience.key, first, last, len(instants), seconds, empty)
 
 
-def _instants(first: date, last: date, instants: list[datetime], now: datetime) -> list[datetime]:
+def _instants(first: date, last: date, zone: ZoneInfo, now: datetime) -> list[datetime]:
     if last < first:
         raise ConfigError(f"--to {last} is before --from {first}", key="--to")
-    if instants[-1] > now:
+    if first.year == MINYEAR or last.year == MAXYEAR:  # the day before or after may be none
+        key = "--from" if first.year == MINYEAR else "--to"
+        raise ConfigError(f"{first} to {last} is further than the calendar goes", key=key)
+    if last_second(last, zone) > now:
         raise ConfigError(
             f"{last} is not over yet; a backfill is about past days, and today's answer is that "
             "of `tailrace run`",
             key="--to",
         )
-    return instants
+    return last_seconds(first, last, zone)
 
 
 def _check_coverage(

@@ -43,6 +43,7 @@ from orchestration.sync_identity import is_retiring, retired_at, same_as_before,
 from orchestration.sync_plans import propose, scope_of, with_exact_cost
 from orchestration.sync_runs import SyncRun, log_run, settled
 from orchestration.warehouse import Warehouse
+from orchestration.warehouse.locks import lock_when_free
 from orchestration.warehouse.schema import set_state_value, state_value, workspace_id
 
 FOLD_SECONDS = 30.0
@@ -73,8 +74,11 @@ def run_sync(
     destination = engine.destination(sync)
     started, started_at = engine.clock.monotonic(), engine.clock.now()
     with ExitStack() as held:
+        name = f"sync-{sync.key}"
+        held.enter_context(
+            lock_when_free(engine.connect, name, clock=engine.clock, deadline=LOCK_SECONDS)
+        )
         with engine.connect() as warehouse:
-            held.enter_context(warehouse.lock(f"sync-{sync.key}", LOCK_SECONDS))
             if _is_over(warehouse, sync, run):
                 return run
             mode = Mode.RETIRE if is_retiring(warehouse, sync.key) else mode

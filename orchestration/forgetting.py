@@ -32,6 +32,7 @@ from orchestration.sql.scalars import uuid_of
 from orchestration.suppression import suppress
 from orchestration.sync_runs import SyncRun
 from orchestration.warehouse import Warehouse
+from orchestration.warehouse.locks import lock_when_free
 from orchestration.warehouse.schema import workspace_id
 
 LOCK_SECONDS = 30.0
@@ -108,9 +109,11 @@ def forget(engine: Engine, who: str, *, by_email: bool) -> Forgetting:
         _suppress(engine, warehouse, person)
         names = _locks(engine, warehouse)
     with ExitStack() as held:
+        for name in names:
+            held.enter_context(
+                lock_when_free(engine.connect, name, clock=engine.clock, deadline=LOCK_SECONDS)
+            )
         with engine.connect() as warehouse:
-            for name in names:
-                held.enter_context(warehouse.lock(name, LOCK_SECONDS))
             person = find(warehouse, engine.project, who, by_email=by_email)
             _suppress(engine, warehouse, person)
             plan = _plan(engine, warehouse, person, secrets=True)

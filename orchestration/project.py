@@ -134,6 +134,8 @@ def _read(manifest: Mapping[str, Any]) -> Project:
     }
     _distinct_names(audiences.values())
     traits = by_name["user_traits"]
+    for exposure in manifest["exposures"].values():
+        _check_not_misspelt(exposure)
     syncs = [
         _sync(exposure, models, audiences)
         for exposure in manifest["exposures"].values()
@@ -253,6 +255,29 @@ def _sync(
     return sync
 
 
+def _check_not_misspelt(exposure: Mapping[str, Any]) -> None:
+    """Refuse what looks like a sync under another key: it would never be sent, without a word."""
+    where, config = f"exposures.{exposure['name']}.config", exposure["config"]
+    meta = config.get("meta", {})
+    wrong = [(f"{where}.meta", "sync")] if _is_sync(meta) else []
+    wrong += [(f"{where}.meta.{k}", "sync") for k, v in meta.items() if k != "sync" and _is_sync(v)]
+    for key, value in config.items():
+        inner = value.get("sync") if isinstance(value, Mapping) else None
+        if key != "meta" and (_is_sync(value) or _is_sync(inner)):
+            wrong.append((f"{where}.{key}", "meta"))
+    for key, accepted in wrong:
+        raise ConfigError(
+            "this looks like a sync, which has to be under config.meta.sync",
+            file=exposure["original_file_path"],
+            key=key,
+            accepted=[accepted],
+        )
+
+
+def _is_sync(value: object) -> bool:
+    return isinstance(value, Mapping) and {"destination", "sends"} <= set(value)
+
+
 def _check_shape(sync: Sync, where: str) -> None:
     """Refuse combinations of keys that cannot mean anything."""
     options = sync.options
@@ -313,6 +338,12 @@ def _as_config_error(error: ValidationError, file: str, where: str) -> ConfigErr
     elif first["type"] == "literal_error":
         accepted = tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
         message = "unknown value"
+    elif first["type"] == "tuple_type":
+        message, accepted = "needs a list", ("[one]", "[one, another]")
+    elif first["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        message = "needs a mapping"
+        options = tuple(f.alias or name for name, f in SyncOptions.model_fields.items())
+        accepted = ("{name at the destination: column}",) if first["loc"] else options
     return ConfigError(message, file=file, key=key, accepted=accepted)
 
 

@@ -55,8 +55,8 @@ def parse_instant(value: str) -> datetime:
         if len(value) == len("2026-01-31"):
             return datetime.combine(date.fromisoformat(value), time(23, 59, 59), UTC)
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(
             f"{value!r} is not an instant; write 2026-03-01T12:00:00Z or 2026-03-01"
         ) from None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from destinations.clock import Clock
-from destinations.errors import ConfigError
+from destinations.errors import ConfigError, StorageError
 from destinations.sandbox.answers import Answer, Refused, scripted, throttled
 from destinations.sandbox.endpoints import Project
 from destinations.sandbox.limits import SlidingWindows
@@ -193,7 +193,7 @@ def _try_opening(path: Path | None) -> None:
         raise ConfigError("the sandbox needs a file for its state", key="state")
     try:
         Store(path).close()
-    except (OSError, sqlite3.Error) as error:
+    except (StorageError, sqlite3.Error) as error:
         message = f"the sandbox cannot keep its state here: {error}"
         raise ConfigError(message, file=str(path), key="state") from error
 

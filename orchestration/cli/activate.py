@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,8 +12,7 @@ import click
 from orchestration.cli.common import App, as_of_option, chosen, common, pii_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from orchestration.dbt import DbtRun
     from orchestration.desired.scope import Mode
     from orchestration.engine import Engine
+    from orchestration.project import Sync
 
 new_journal_option = click.option(
     "--new-journal", is_flag=True, help="Begin a new journal; the old file is kept aside."
@@ -77,7 +77,7 @@ def run(
     from orchestration.cli import render
 
     engine = _sending(app, new_journal=new_journal)
-    with _sandbox(app, to_sandbox):
+    with _sandbox(app, to_sandbox, engine, engine.project.syncs):
         done = activate(engine, as_of, keep_going=keep_going)
     broken = breaches(engine)
 
@@ -208,8 +208,9 @@ def sync(
     mode = _mode(syncs, modes)
     engine = _sending(app, new_journal=new_journal)
     known = {item.key: item for item in engine.project.syncs}
-    with _sandbox(app, to_sandbox):
-        done = run_syncs(engine, chosen(syncs, known, "sync"), as_of, mode)
+    wanted = chosen(syncs, known, "sync")
+    with _sandbox(app, to_sandbox, engine, wanted):
+        done = run_syncs(engine, wanted, as_of, mode)
     app.emit(
         {"syncs": [sync_run.as_dict() for sync_run in done]},
         lambda out: render.show_syncs(out, done),
@@ -217,13 +218,17 @@ def sync(
     )
 
 
-def _sandbox(app: App, wanted: bool) -> AbstractContextManager[object]:
+@contextmanager
+def _sandbox(app: App, wanted: bool, engine: Engine, syncs: Iterable[Sync]) -> Iterator[None]:
     """Run a sandbox for the length of a run and point the bundled destinations at it."""
     if not wanted:
-        return nullcontext()
-    from orchestration.cli.demo import sandbox_environment
+        yield
+        return
+    from orchestration.cli.demo import keep_in_sandbox, sandbox_environment
 
-    return sandbox_environment(app)
+    with sandbox_environment(app) as url:
+        keep_in_sandbox(engine, syncs, url)
+        yield
 
 
 def _sending(app: App, *, new_journal: bool) -> Engine:

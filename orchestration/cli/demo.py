@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from orchestration.activate import Activation
     from orchestration.breaches import Breaches
+    from orchestration.engine import Engine
+    from orchestration.project import Sync
 
 SANDBOX_KEY = "sandbox-key"
 LAST_WEEK = timedelta(days=7)
@@ -45,6 +47,19 @@ def sandbox_environment(app: App) -> Iterator[str]:
                     os.environ[name] = value
 
 
+def keep_in_sandbox(engine: Engine, syncs: Iterable[Sync], url: str) -> None:
+    """Refuse syncs whose account is not the sandbox at this address.
+
+    Raises:
+        ConfigError: it has an address of its own, of which the sandbox's variables know nothing.
+    """
+    from orchestration.accounts import check_rehearsal
+
+    names = {sync.options.destination for sync in syncs}
+    chosen = [account for name, account in engine.accounts.items() if name in names]
+    check_rehearsal(chosen, engine.environment, url)
+
+
 @click.command()
 @common
 def demo(app: App) -> None:
@@ -65,6 +80,7 @@ def demo(app: App) -> None:
     runs: list[Activation] = []
     with sandbox_environment(app) as url:
         engine = app.engine()
+        keep_in_sandbox(engine, engine.project.syncs, url)
         for title, until in (("a week ago", end - LAST_WEEK), ("today", end)):
             prepare(app.connect, need_events=False)
             with app.connect() as warehouse:

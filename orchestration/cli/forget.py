@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli.common import App, common
+from orchestration.spelling import one_spelling
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestration.forgetting import Forgetting
+
+_NO_DOMAIN = re.compile(r"""[\s"',;|<>]""")
 
 
 @click.command()
@@ -62,10 +66,26 @@ def _values(users: tuple[str, ...], listed: Path | None) -> list[str]:
         lines = listed.read_text(encoding="utf-8-sig").splitlines() if listed else []
     except UnicodeDecodeError:
         raise click.UsageError("the file is not UTF-8") from None
+    _check_lines(lines)
     values = [value for value in (*users, *lines) if value.strip()]
     if not values:
         raise click.UsageError("give user ids or addresses, or --file")
     return values
+
+
+def _check_lines(lines: list[str]) -> None:
+    """Refuse a line that holds more than an address: as a whole it would be nobody's.
+
+    Raises:
+        click.UsageError: names the first such line, and not what is in it.
+    """
+    for number, line in enumerate(lines, start=1):
+        _, at, domain = one_spelling(line).partition("@")
+        if at and _NO_DOMAIN.search(domain):
+            raise click.UsageError(
+                f"line {number} is not one address or user id: write one a line, without quotes "
+                "or further columns. Nobody was suppressed"
+            )
 
 
 @click.command()

@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from destinations.clock import Clock
 from destinations.errors import LockedError
 from destinations.private import private_folder
+from orchestration.warehouse import Connect
 
 POLL_SECONDS = 0.2
 PATIENCE = 2.0
@@ -61,6 +62,25 @@ def keep_trying(
                 tell(error.message.partition(";")[0])
                 told = True
         clock.sleep(every)
+
+
+@contextmanager
+def lock_when_free(connect: Connect, name: str, *, clock: Clock, deadline: float) -> Iterator[None]:
+    """Hold a named lock of the warehouse, which is let go while this waits.
+
+    Whoever has the lock may need the warehouse to come to an end.
+
+    Raises:
+        LockedError: somebody else still holds it after `deadline` seconds.
+    """
+    with ExitStack() as held:
+
+        def attempt() -> None:
+            with connect() as warehouse:
+                held.enter_context(warehouse.lock(name))
+
+        keep_trying(attempt, clock=clock, deadline=deadline, every=1.0)
+        yield
 
 
 @contextmanager

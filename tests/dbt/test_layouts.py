@@ -291,5 +291,19 @@ def test_an_underscore_stays_where_it_must(tmp_path: Path) -> None:
     assert row["arrived_at"] == naive("2026-06-01")
 
 
+@pytest.mark.slow
+def test_a_name_may_hold_a_quote(tmp_path: Path) -> None:
+    site = new_site(tmp_path, "segment")
+    with site.connect() as connection:
+        connection.execute("""
+            create table raw."say ""hi"" now" as select 't1' as id, 'hi' as event, 6 as "6"" disc",
+                timestamp '2026-06-01' as received_at
+        """)
+    run = site.build("stg_tracks")
+    assert run.success, run.failures
+    (row,) = site.rows("stg_tracks")
+    assert row["properties"] == {'6" disc': 6}
+
+
 def naive(text: str) -> datetime:
     return datetime.fromisoformat(text)

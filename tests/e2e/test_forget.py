@@ -84,3 +84,16 @@ def test_before_anything_was_sent(empty_shell: Shell) -> None:
     assert empty_shell.json("forget", "nobody-knows", "--yes")["status"] == "done"
     assert empty_shell.json("forget", " ", code=2)["error"]["key"] == "USER"
     assert empty_shell.json("forget", "u1", "--email", code=2)["error"]["key"] == "USER"
+
+
+@pytest.mark.parametrize(
+    "line", ['"ada@example.com"', "ada@example.com,2026-01-01", "ada@example.com bob@example.com"]
+)
+def test_a_list_with_more_than_one_address_a_line_is_refused(
+    empty_shell: Shell, tmp_path: Path, line: str
+) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"'O,Brien'\nSmith, Jo <jo@example.com>\n{line}\n")
+    said = empty_shell.json("suppress", "--file", str(listed), "--reason", "r", code=2)["error"]
+    assert "line 3" in said["message"]
+    assert "@" not in said["message"]

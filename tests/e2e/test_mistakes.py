@@ -196,8 +196,35 @@ def test_a_run_does_not_go_back_and_builds_nothing(ran: Shell) -> None:
     assert ran.rows("select count(*) from tailrace.builds") == before
 
 
+def test_a_clock_that_went_back_builds_nothing(shell: Shell) -> None:
+    shell.run("status")
+    with shell.connect() as warehouse:
+        warehouse.execute(
+            "insert into tailrace.evaluations by name select 'e-1' as evaluation_id, "
+            "'dormant' as audience, timestamp '2100-01-01' as as_of, 'live' as origin, "
+            "'committed' as status"
+        )
+    said = shell.json("run", code=1)["error"]["message"]
+    assert "2100-01-01 00:00:00" in said
+    assert "clock" in said
+    assert not shell.rows("select * from tailrace.builds")
+
+
 def test_usage_errors_are_json_too(shell: Shell) -> None:
-    assert shell.json("run", "--as-of", "yesterday", code=2)["error"]["kind"] == "usage"
+    for instant in ("yesterday", "0001-01-01T00:00:00+10:00"):
+        assert shell.json("run", "--as-of", instant, code=2)["error"]["kind"] == "usage"
+
+
+@pytest.mark.parametrize("arguments", [("run", *AT), ("sync", "iterable_user_traits")])
+def test_a_rehearsal_does_not_reach_an_account_with_its_own_address(
+    own: Shell, arguments: tuple[str, ...]
+) -> None:
+    accounts = own.project / "destinations.yml"
+    edit(accounts, "env_var('ITERABLE_BASE_URL', 'https://api.iterable.com')", f"'{own.url}'")
+    error = own.json(*arguments, "--sandbox", code=2)["error"]
+    assert (error["file"], error["key"]) == (str(accounts), "destinations.iterable.base_url")
+    assert own.url.removeprefix("http://") in error["message"]
+    assert not own.calls()
 
 
 def test_two_exposures_of_one_name(own: Shell) -> None:

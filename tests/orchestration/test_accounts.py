@@ -164,6 +164,8 @@ MUTATIONS: list[tuple[str | bytes, str | None, list[str]]] = [
     (base_url("https://api.iterable.com:port"), BASE_URL, ["https"]),
     (base_url("https://ïterable.com"), BASE_URL, ["https"]),
     (base_url("7"), BASE_URL, ["str"]),
+    (GOOD + "    type: iterable\n", TYPE, ["twice"]),
+    (GOOD + GOOD.removeprefix("destinations:\n"), "destinations.iterable", ["twice"]),
     (edit('"{{ env_var(\'ITERABLE_IDENTIFIER\', \'email\') }}"', "phone"),
      "destinations.iterable.identifier", ["email", "user_id"]),
 ]  # fmt: skip

@@ -200,6 +200,15 @@ def test_days_in_the_wrong_order_or_not_over(filled: World, first: date, last: d
     assert raised.value.key == "--to"
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "key"), [(date.min, DAYS[0], "--from"), (DAYS[0], date.max, "--to")]
+)
+def test_days_beyond_the_calendar(filled: World, first: date, last: date, key: str) -> None:
+    with pytest.raises(ConfigError, match="calendar") as raised:
+        fill(filled, first, last)
+    assert raised.value.key == key
+
+
 def test_an_approval_is_not_out_of_date_for_a_backfill(filled: World) -> None:
     from orchestration.approvals import approve
 

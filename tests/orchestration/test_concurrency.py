@@ -13,7 +13,7 @@ import pytest
 from destinations.errors import LockedError
 from orchestration.approvals import approve, approve_when_free
 from orchestration.memberships import Evaluation
-from orchestration.warehouse.duckdb import open_duckdb
+from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from tests.support.world import T0, TestClock, World
 
 MEMBERS = [f"m{n}" for n in range(20)]
@@ -37,7 +37,7 @@ from destinations.clock import SystemClock
 from orchestration.builds import latest_builds
 from orchestration.memberships import evaluate
 from orchestration.project import Audience, Model, Project
-from orchestration.warehouse.duckdb import open_duckdb
+from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 traits = Model("user_traits", "analytics.user_traits", (), "")
 audience = Audience(
     "lapsed", "Lapsed", "", "", Model("lapsed", "analytics.lapsed", (), ""), ("user_traits",), "f"
@@ -136,6 +136,30 @@ def test_an_approval_of_a_plan_waits_for_its_sync(lapsed: World) -> None:
         ("ada", T0.replace(tzinfo=None))
     ]
     assert lapsed.run("told").delivered == 20
+
+
+def test_a_sync_waits_for_another_with_the_warehouse_let_go(lapsed: World) -> None:
+    opened: list[DuckDBWarehouse] = []
+
+    def connect(deadline: float = 60.0) -> DuckDBWarehouse:
+        opened.append(lapsed.connect(deadline))
+        return opened[-1]
+
+    class Needing(TestClock):
+        """The process that has the lock needs the warehouse once more before it ends."""
+
+        def sleep(self, seconds: float) -> None:
+            TestClock.sleep(self, seconds)
+            if holder.poll() is None:
+                for warehouse in opened:
+                    with pytest.raises(warehouse.errors):
+                        warehouse.rows("select 1")
+                holder.communicate("")
+
+    clock = Needing(lapsed.clock.now())
+    with holding(lapsed, "sync-told", "sync") as holder:
+        assert lapsed.run("told", connect=connect, clock=clock).status == "held"
+    assert opened
 
 
 def test_two_processes_that_evaluate_at_once_make_one_evaluation(tmp_path: Path) -> None:

@@ -142,6 +142,11 @@ def edit(change: Callable[[Manifest], object]) -> Manifest:
     return given
 
 
+def under(config: dict[str, Any]) -> Manifest:
+    """Return a manifest with a sync somewhere else than under config.meta.sync."""
+    return edit(lambda m: m["exposures"]["e.dashboard"].update(config=config))
+
+
 def add(entry: dict[str, Any]) -> Manifest:
     given = manifest()
     if "resource_type" in entry:
@@ -160,6 +165,10 @@ AUDIENCES = "models/audiences/"
 MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (edit_sync(destinaton="iterable"), SYNCS, where("traits", "destinaton"),
      ["unknown key", "as", "after", "destination"]),
+    (under({"meta": {"snyc": GOOD}}), SYNCS, "exposures.dashboard.config.meta.snyc", ["sync"]),
+    (under({"meta": GOOD}), SYNCS, "exposures.dashboard.config.meta", ["sync"]),
+    (under({"meta": {}, "mta": {"sync": GOOD}}), SYNCS, "exposures.dashboard.config.mta", ["meta"]),
+    (under({"sync": GOOD}), SYNCS, "exposures.dashboard.config.sync", ["meta"]),
     (edit_sync(as_="identify"), SYNCS, where("traits", "as"), ["membership"]),
     (edit(lambda m: m["exposures"]["e.traits"]["config"]["meta"]["sync"].update(as_="track")),
      SYNCS, where("traits", "as_"), ["unknown key"]),
@@ -170,7 +179,7 @@ MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (edit_sync(sends=["traits"]), SYNCS, where("traits", "sends"), ["traits"]),
     (edit_sync(fields=...), SYNCS, where("traits", "fields"), ["fields"]),
     (edit_sync(fields={}), SYNCS, where("traits", "fields"), ["fields"]),
-    (edit_sync(fields=["plan"]), SYNCS, where("traits", "fields"), ["dict"]),
+    (edit_sync(fields=["plan"]), SYNCS, where("traits", "fields"), ["mapping"]),
     (edit_sync(fields={"plan": 1}), SYNCS, where("traits", "fields", "plan"), ["string"]),
     (edit_sync(fields={"plan": None}), SYNCS, where("traits", "fields", "plan"), ["string"]),
     (edit_sync(fields={"": "plan"}), SYNCS, where("traits", "fields"), ["name"]),
@@ -191,7 +200,7 @@ MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (edit_sync(since="999999999w"), SYNCS, where("traits", "since"), ["too long"]),
     (edit_sync(max_age=None), SYNCS, where("traits", "max_age"), ["6h"]),
     (edit_sync(max_age="0h"), SYNCS, where("traits", "max_age"), ["more than nothing"]),
-    (edit_sync(after="comeback"), SYNCS, where("traits", "after"), ["tuple"]),
+    (edit_sync(after="comeback"), SYNCS, where("traits", "after"), ["a list", "[one]"]),
     (edit_sync(after=["nothing"]), SYNCS, where("traits", "after"), ["nothing", "engagement"]),
     (edit_sync(after=["traits"]), SYNCS, where("traits", "after"), ["circle", "traits -> traits"]),
     (edit_sync(after=["comeback"]), SYNCS, None, ["circle", "comeback", "traits"]),
@@ -211,14 +220,14 @@ MUTATIONS: list[tuple[Manifest, str, str | None, list[str]]] = [
     (edit_sync("engagement", events=...), SYNCS, where("engagement", "events"), ["events"]),
     (edit_sync("engagement", events=[]), SYNCS, where("engagement", "events"), ["events"]),
     (edit_sync("engagement", events="Order Completed"), SYNCS,
-     where("engagement", "events"), ["tuple"]),
+     where("engagement", "events"), ["a list", "[one]"]),
     (edit_sync("engagement", events=[None]), SYNCS, where("engagement", "events", "0"), ["string"]),
     (edit_sync("engagement", fields={"a": "b"}), SYNCS,
      where("engagement", "fields"), ["properties"]),
     (edit_sync("engagement", as_="track"), SYNCS, where("engagement", "as"), ["membership"]),
-    (add(exposure("nothing", None, "user_traits")), SYNCS, where("nothing"), ["dictionary"]),
-    (add(exposure("nothing", [], "user_traits")), SYNCS, where("nothing"), ["dictionary"]),
-    (add(exposure("nothing", "traits", "user_traits")), SYNCS, where("nothing"), ["dictionary"]),
+    (add(exposure("nothing", None, "user_traits")), SYNCS, where("nothing"), ["mapping", "sends"]),
+    (add(exposure("nothing", [], "user_traits")), SYNCS, where("nothing"), ["mapping", "sends"]),
+    (add(exposure("nothing", "traits", "user_traits")), SYNCS, where("nothing"), ["mapping", "sends"]),
     (add(exposure("no-parent", GOOD)), SYNCS, where("no-parent", "depends_on"), ["depends"]),
     (add(exposure("Upper", GOOD, "user_traits")), SYNCS, "Upper", ["lower-case"]),
     (add(exposure("a'; drop", GOOD, "user_traits")), SYNCS, "a'; drop", ["lower-case"]),

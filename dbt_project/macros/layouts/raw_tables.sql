@@ -7,9 +7,9 @@
         {%- set database = var('raw_database', none) or target.database -%}
         {%- set schema = var('raw_schema') -%}
         {%- for table, column, type in raw_catalog(database, schema).rows -%}
-            {%- set relation = api.Relation.create(database=database, schema=schema, identifier=table) -%}
+            {%- set relation = api.Relation.create(database=database, schema=schema, identifier=table | replace('"', '""')) -%}
             {%- set found = tables.setdefault(table | lower, {'relation': relation, 'columns': {}}) -%}
-            {%- do found.columns.update({column | lower: {'sql': adapter.quote(column), 'type': type}}) -%}
+            {%- do found.columns.update({column | lower: {'sql': adapter.quote(column | replace('"', '""')), 'type': type}}) -%}
         {%- endfor -%}
         {%- if not tables -%} {%- do refuse_raw('has no tables') -%} {%- endif -%}
     {%- endif -%}
