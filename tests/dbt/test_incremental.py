@@ -102,10 +102,9 @@ def full(log: Log) -> str:
 
 
 @pytest.fixture(scope="module")
-def as_ofs(log: Log) -> dict[str, str]:
-    """events_as_of, as SQL, by the time that decides what is visible."""
-    seen = {"received_at": {"visibility": "received"}, "occurred_at": {}}
-    return {column: log.compiled("events_as_of", **given) for column, given in seen.items()}
+def as_of(log: Log) -> str:
+    """events_as_of, as SQL."""
+    return log.compiled("events_as_of")
 
 
 FAST = (
@@ -120,7 +119,7 @@ FAST = (
     [c if c in FAST else pytest.param(c, marks=pytest.mark.slow) for c in LATER],
 )
 def test_the_log_is_what_a_full_build_would_make(
-    log: Log, full: str, as_ofs: dict[str, str], change: str
+    log: Log, full: str, as_of: str, change: str
 ) -> None:
     with log.open() as warehouse:
         for statement in LATER[change].format(early=EARLY).split(";"):
@@ -138,10 +137,32 @@ def test_the_log_is_what_a_full_build_would_make(
             "select event_id from analytics.event_log where has_copies"
         )
         assert missed == []
-        for seen, as_of in as_ofs.items():
-            for at in (f"{instant:%Y-%m-%d %H:%M:%S}" for instant in INSTANTS):
-                by_definition = BY_DEFINITION.format(seen=seen, at=at)
-                assert differences(warehouse, as_of.replace(NO_AS_OF, at), by_definition) == []
+        assert wrong_events(warehouse, as_of, "occurred_at") == []
+
+
+def wrong_events(warehouse: Warehouse, as_of: str, seen: str) -> list[tuple[object, ...]]:
+    """Return the rows in which events_as_of differs, at several instants, from its definition."""
+    instants = [f"{instant:%Y-%m-%d %H:%M:%S}" for instant in INSTANTS]
+    return [
+        row
+        for at in instants
+        for row in differences(
+            warehouse, as_of.replace(NO_AS_OF, at), BY_DEFINITION.format(seen=seen, at=at)
+        )
+    ]
+
+
+@pytest.mark.slow
+def test_by_arrival_too_the_copy_that_arrived_first_wins(log: Log) -> None:
+    with log.open() as warehouse:
+        warehouse.execute(
+            "insert into raw.tracks select * replace (id || '-later' as id, received_at + "
+            "interval 30 day as received_at) from raw.tracks where id like '%3'"
+        )
+    log.build("event_log", "event_copies")
+    as_of = log.compiled("events_as_of", visibility="received")
+    with log.open() as warehouse:
+        assert wrong_events(warehouse, as_of, "received_at") == []
 
 
 def test_only_hours_that_have_changed_are_read(log: Log) -> None:
