@@ -55,6 +55,10 @@ class Warehouse(Protocol):
         """
         ...
 
+    def tell(self, said: str) -> None:
+        """Tell whoever waits for this warehouse what is waited for."""
+        ...
+
     def mark(self, name: str) -> None:
         """Make what `watch` of that name returned tell another value, in every process."""
         ...

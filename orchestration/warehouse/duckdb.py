@@ -99,6 +99,10 @@ class DuckDBWarehouse:
             self._beside(name), name, clock=self._clock, deadline=deadline, tell=self._tell
         )
 
+    def tell(self, said: str) -> None:
+        """Tell whoever waits for this warehouse what is waited for."""
+        self._tell(said)
+
     def mark(self, name: str) -> None:
         """Write something new into a small file kept beside the warehouse."""
         path = self._beside(f"{name}.mark")

@@ -68,18 +68,24 @@ def keep_trying(
 def lock_when_free(connect: Connect, name: str, *, clock: Clock, deadline: float) -> Iterator[None]:
     """Hold a named lock of the warehouse, which is let go while this waits.
 
-    Whoever has the lock may need the warehouse to come to an end.
+    Whoever has the lock may need the warehouse to come to an end. If it takes long, whoever the
+    warehouse tells is told what for.
 
     Raises:
         LockedError: somebody else still holds it after `deadline` seconds.
     """
+    tell: Tell = in_silence
     with ExitStack() as held:
 
         def attempt() -> None:
+            nonlocal tell
             with connect() as warehouse:
+                tell = warehouse.tell
                 held.enter_context(warehouse.lock(name))
 
-        keep_trying(attempt, clock=clock, deadline=deadline, every=1.0)
+        keep_trying(
+            attempt, clock=clock, deadline=deadline, every=1.0, tell=lambda said: tell(said)
+        )
         yield
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from destinations.errors import LockedError
-from orchestration.warehouse.duckdb import DuckDBWarehouse
-from orchestration.warehouse.locks import Tell, file_lock, in_silence, program
+from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
+from orchestration.warehouse.locks import Tell, file_lock, in_silence, lock_when_free, program
 from tests.conftest import FakeClock
 
 HOLD = """
@@ -66,6 +66,25 @@ def test_who_waits_long_is_told_once_what_for(path: Path, clock: FakeClock) -> N
     (said,) = told
     assert said.startswith(f"sync-a is in use by process {holder.pid} (python) since ")
     assert said.endswith(" UTC")
+
+
+def test_who_waits_for_a_lock_without_the_warehouse_is_told_too(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    told: list[str] = []
+
+    def connect(deadline: float = 0.0) -> DuckDBWarehouse:
+        return open_duckdb(tmp_path / "w.duckdb", clock=clock, deadline=deadline, tell=told.append)
+
+    with connect() as warehouse, warehouse.lock("sync-a"):
+        warehouse.close()  # what holds the lock may open it again
+        with (
+            pytest.raises(LockedError),
+            lock_when_free(connect, "sync-a", clock=clock, deadline=10),
+        ):
+            pass
+    (said,) = told
+    assert said.startswith("sync-a is in use by process ")
 
 
 def test_the_lock_goes_with_a_process_that_is_killed(path: Path, clock: FakeClock) -> None:
