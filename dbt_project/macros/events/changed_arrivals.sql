@@ -1,4 +1,4 @@
 {#- The name of the temporary table in which find_changed_arrivals keeps its answer for this model. -#}
 {%- macro changed_arrivals() -%}
-    {{ this.identifier }}__changed
+    {{ adapter.quote(this.identifier ~ '__changed') }}
 {%- endmacro -%}

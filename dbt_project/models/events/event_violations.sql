@@ -9,7 +9,9 @@ with event_log as (
 copies as (
     select
         *,
-        row_number() over (partition by event_id order by received_at, row_id) as copy_number
+        row_number() over (
+            partition by event_id order by received_at, row_id, content_hash, user_id
+        ) as copy_number
     from event_log
 ),
 
