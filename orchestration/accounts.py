@@ -105,9 +105,21 @@ def _account(name: str, entry: object, path: Path) -> Account:
             raise ConfigError(
                 "unknown key", file=str(path), key=f"{where}.{key}", accepted=[*OUR_KEYS, *hints]
             )
+        if hints[key] is Secret and _is_written_out(settings[key]):
+            raise ConfigError(
+                "is a secret, and would be in every copy of this file: put it into the "
+                "environment, and make a new one if this file has been shared",
+                file=str(path),
+                key=f"{where}.{key}",
+                accepted=["{{ env_var('NAME') }}"],
+            )
     daily = _daily(entry.get("max_daily_changes"), path, f"{where}.max_daily_changes")
     limits = read_rate_limits(entry, str(path), where)
     return Account(name, kind, settings, path, daily, limits)
+
+
+def _is_written_out(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and "{{" not in value
 
 
 def _daily(value: object, path: Path, where: str) -> int | float | None:

@@ -14,10 +14,15 @@ from orchestration.accounts import open_account, read_accounts
 
 
 def opened(directory: Path, **entry: Any) -> Destination:
-    account = {"type": "iterable", "api_key": "key", "identifier": "email", **entry}
+    account = {
+        "type": "iterable",
+        "api_key": "{{ env_var('KEY') }}",
+        "identifier": "email",
+        **entry,
+    }
     content = yaml.safe_dump({"destinations": {"mine": account}})
     (directory / "destinations.yml").write_text(content)
-    return open_account(read_accounts(directory)["mine"], {})
+    return open_account(read_accounts(directory)["mine"], {"KEY": "k"})
 
 
 def windows(directory: Path, kind: Kind = Kind.IDENTIFY, **entry: Any) -> tuple[Window, ...]:
