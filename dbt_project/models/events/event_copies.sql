@@ -5,14 +5,9 @@
     pre_hook='{{ forget_changed_arrivals() }}'
 ) }}
 
-{%- set has_copies = [
-    'has_copies',
-    'not is_blocked',
-    'row_id is not null',
-    'event is not null',
-    'occurred_at is not null',
-    '(user_id is not null or anonymous_id is not null)',
-] | join(' and ') %}
+{%- set has_copies -%}
+    has_copies and (user_id is not null or anonymous_id is not null) and {{ counts_as_event() }}
+{%- endset %}
 {%- set first_changed = find_changed_arrivals(
     '(select * from ' ~ ref('event_log') ~ ' where ' ~ has_copies ~ ')',
     hour='arrived_in', theirs=copy_hash(), ours=copy_hash()

@@ -2,12 +2,12 @@
 -- CTE the engine would hold all of it in memory
 with of_users as (
     select * from {{ ref('event_log') }}
-    where user_id is not null and not is_blocked
+    where user_id is not null and {{ counts_as_event() }}
 ),
 
 of_devices as (
     select * from {{ ref('event_log') }}
-    where user_id is null and anonymous_id is not null and not is_blocked
+    where user_id is null and anonymous_id is not null and {{ counts_as_event() }}
 ),
 
 identity_map as (select * from {{ ref('identity_map') }}),
@@ -31,7 +31,3 @@ select
     content_hash,
     has_copies
 from identified
-where
-    row_id is not null
-    and event is not null
-    and occurred_at is not null
