@@ -161,8 +161,11 @@ def _drop(scope: Scope, *tables: str) -> None:
 def _drop_unaddressed(scope: Scope, table: str, candidates: str) -> int:
     """Leave out users without a usable identifier, and count them."""
     bad = f"({candidates}) and {unusable(scope, 'dest_key')}"
-    ((skipped,),) = scope.warehouse.rows(f"select count(distinct user_id) from {table} where {bad}")
-    scope.warehouse.execute(f"delete from {table} where {bad}")
+    ((skipped, found),) = scope.warehouse.rows(
+        f"select count(distinct user_id), count(*) from {table} where {bad}"
+    )
+    if found:
+        scope.warehouse.execute(f"delete from {table} where {bad}")
     return int(skipped)
 
 

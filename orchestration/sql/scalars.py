@@ -214,11 +214,12 @@ def uuid_of(*parts: str) -> str:
     """Return a UUID (RFC 9562 version 8) from sha256 over length-prefixed text expressions."""
     joined = " || ".join(f"length({part}) || ':' || {part}" for part in parts)
     digest = f"sha256({joined})"
+    variant = f"substr('89ab89ab89ab89ab', strpos('0123456789abcdef', substr({digest}, 17, 1)), 1)"
+    # concat, because it is faster; it makes a text of nulls, which is what the case is for.
     return (
-        f"substr({digest}, 1, 8) || '-' || substr({digest}, 9, 4) || '-8' || "
-        f"substr({digest}, 14, 3) || '-' || "
-        f"substr('89ab', (strpos('0123456789abcdef', substr({digest}, 17, 1)) - 1) % 4 + 1, 1) || "
-        f"substr({digest}, 18, 3) || '-' || substr({digest}, 21, 12)"
+        f"case when {digest} is not null then concat(substr({digest}, 1, 8), '-', "
+        f"substr({digest}, 9, 4), '-8', substr({digest}, 14, 3), '-', {variant}, "
+        f"substr({digest}, 18, 3), '-', substr({digest}, 21, 12)) end"
     )
 
 

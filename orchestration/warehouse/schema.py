@@ -12,6 +12,8 @@ from uuid import uuid4
 from orchestration.sql.names import ident
 from orchestration.warehouse import Warehouse
 
+# Texts that are all different are written as they are: to look for what repeats in them took
+# longer than all else of storing a plan, and saved a seventh of its size.
 _TABLES = """
 create table if not exists tailrace.builds (
     build_id varchar primary key, as_of timestamp, started_at timestamp, finished_at timestamp,
@@ -32,9 +34,11 @@ create table if not exists tailrace.plans (
     ops bigint, enter bigint, "exit" bigint, "update" bigint, "delete" bigint, event bigint,
     skipped bigint, gone bigint, too_late bigint, calls bigint, bytes bigint);
 create table if not exists tailrace.plan_ops (
-    plan_id varchar, seq bigint, dest_key varchar, user_id varchar, kind varchar, op varchar,
-    version bigint, op_id varchar, occurred_at timestamp, row_hash varchar,
-    not_before timestamp, objects integer, payload varchar);
+    plan_id varchar, seq bigint, dest_key varchar using compression uncompressed,
+    user_id varchar using compression uncompressed, kind varchar, op varchar, version bigint,
+    op_id varchar using compression uncompressed, occurred_at timestamp,
+    row_hash varchar using compression uncompressed, not_before timestamp, objects integer,
+    payload varchar using compression zstd);
 create table if not exists tailrace.receipts (
     plan_id varchar, seq_from bigint, seq_to bigint, attempt integer, outcome varchar,
     http_status integer, settled_at timestamp);
@@ -43,7 +47,8 @@ create table if not exists tailrace.rejects (
     code varchar, field varchar, detail varchar, row_hash varchar, rejected_at timestamp,
     state varchar);
 create table if not exists tailrace.issued (
-    sync varchar, dest_key varchar, user_id varchar, op varchar, version_issued bigint,
+    sync varchar, dest_key varchar using compression uncompressed,
+    user_id varchar using compression uncompressed, op varchar, version_issued bigint,
     version_acked bigint, op_id varchar, row_hash varchar, occurred_at timestamp,
     unsure_until timestamp, issued_op varchar, issued_op_id varchar, issued_row_hash varchar,
     issued_occurred_at timestamp);
