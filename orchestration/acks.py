@@ -7,7 +7,7 @@ touches all of that table. Which plans it is behind with is kept beside the copi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from destinations.delivery.journal import Failure, Journal, Receipt
@@ -77,16 +77,20 @@ def _acknowledge(warehouse: Warehouse, plan_id: str) -> None:
     done twice after a crash changes nothing.
     """
     resolve = [_RESOLVE] if warehouse.rows(_IS_OPEN, {"plan": plan_id}) else []
-    _by_slices(warehouse, plan_id, [*resolve, _ACKNOWLEDGE])
-    if warehouse.rows(_IS_LEFT, {"plan": plan_id}):
-        _by_slices(warehouse, plan_id, _ACKNOWLEDGE_OTHERS)
-
-
-def _by_slices(warehouse: Warehouse, plan_id: str, statements: Sequence[str]) -> None:
     for part in slices(warehouse, plan_id):
-        with warehouse.transaction():
-            for statement in statements:
-                warehouse.execute(statement, part if "$plan" in statement else ())
+        ((whole,),) = warehouse.rows(_IS_WHOLE, part)
+        _execute(warehouse, part, [*resolve, _ACKNOWLEDGE_WHOLE if whole else _ACKNOWLEDGE])
+    if warehouse.rows(_IS_LEFT, {"plan": plan_id}):
+        for part in slices(warehouse, plan_id):
+            _execute(warehouse, part, _ACKNOWLEDGE_OTHERS)
+
+
+def _execute(
+    warehouse: Warehouse, part: Mapping[str, str | int], statements: Sequence[str]
+) -> None:
+    with warehouse.transaction():
+        for statement in statements:
+            warehouse.execute(statement, part if "$plan" in statement else ())
 
 
 def note_epoch(warehouse: Warehouse, journal: Journal) -> None:
@@ -270,13 +274,23 @@ from ({_DELIVERED}) as d
 where j.state in ('open', 'retry') and j.sync = d.sync and j.op_id = d.op_id
 """
 
-# Nearly always what was delivered is what was issued last, and stands in the row already.
-_ACKNOWLEDGE = f"""
+# Nearly always what was delivered is what was issued last, and stands in the row already; and
+# nearly always all of it was delivered, so that no row needs to be looked for.
+_IS_WHOLE = f"""
+select count(*) = $to - $from + 1 from ({told(OF_SLICE)})
+where outcome = 'delivered' and seq between $from and $to
+"""
+_SET = """
 update tailrace.issued as k set version_acked = k.version_issued,
     quiet_until = greatest(k.quiet_until, k.unsure_until), unsure_until = null
-from ({told(OF_SLICE)}) as r
-where k.issued_plan = $plan and k.issued_seq between $from and $to and k.issued_seq = r.seq
-    and r.outcome = 'delivered' and k.version_issued > coalesce(k.version_acked, 0)
+"""
+_OF_PLAN = """
+where k.issued_plan = $plan and k.issued_seq between $from and $to
+    and k.version_issued > coalesce(k.version_acked, 0)
+"""
+_ACKNOWLEDGE_WHOLE = _SET + _OF_PLAN
+_ACKNOWLEDGE = f"""
+{_SET} from ({told(OF_SLICE)}) as r {_OF_PLAN} and k.issued_seq = r.seq and r.outcome = 'delivered'
 """
 
 # What another plan has issued since, or a version before `issued_plan` was kept.

@@ -260,7 +260,7 @@ def slices(warehouse: Warehouse, plan_id: str) -> Iterator[dict[str, str | int]]
     """Yield parts of a plan, as parameters: a plan may be larger than memory."""
     ((ops,),) = warehouse.rows("select max(ops) from tailrace.plans where plan_id = ?", [plan_id])
     for first in range(1, (ops or 0) + 1, SLICE_ROWS):
-        yield {"plan": plan_id, "from": first, "to": first + SLICE_ROWS - 1}
+        yield {"plan": plan_id, "from": first, "to": min(ops, first + SLICE_ROWS - 1)}
 
 
 def held_evaluation(warehouse: Warehouse, sync: Sync) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from destinations.base import Endpoint, Window
 from destinations.clock import Clock
@@ -166,6 +167,7 @@ class Limiter:
         return self.clock.now().timestamp()
 
 
+@lru_cache(maxsize=64)  # asked several times for each request
 def paced(windows: tuple[Window, ...], factor: float = 1.0) -> Pace:
     """Return how to keep windows whose limits are lowered to `factor` of them.
 

@@ -109,14 +109,28 @@ def told(which: str = "true") -> str:
 
     A row that failed has a receipt of its own beside that of its request: of the highest attempt,
     the narrowest receipt is the row's. Ranges are spelt out, to be joined by equality: a join by
-    range compares every op with every receipt of its plan.
+    range compares every op with every receipt of its plan. Most ranges have no other over them,
+    and then there is nothing to choose from.
     """
     return f"""
+    with placed as (
+        select plan_id, seq_from, seq_to, outcome, attempt,
+            coalesce(max(seq_to) over earlier < seq_from, true)
+                and coalesce(lead(seq_from) over in_order > seq_to, true) as alone
+        from tailrace.receipts where {which}
+        window
+            in_order as (partition by plan_id order by seq_from, seq_to, attempt),
+            earlier as (partition by plan_id order by seq_from, seq_to, attempt
+                rows between unbounded preceding and 1 preceding)
+    )
+    select plan_id, unnest(range(seq_from, seq_to + 1)) as seq, outcome, attempt
+    from placed where alone
+    union all
     select plan_id, seq, arg_max(outcome, (attempt, width)) as outcome, max(attempt) as attempt
     from (
         select plan_id, unnest(range(seq_from, seq_to + 1)) as seq, outcome, attempt,
             seq_from - seq_to as width
-        from tailrace.receipts where {which})
+        from placed where not alone)
     group by plan_id, seq
 """
 

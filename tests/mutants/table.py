@@ -234,6 +234,20 @@ MUTANTS = (
         "tests/orchestration/test_folds.py",
     ),
     Mutant(
+        "a slice is acknowledged as a whole only if all of it was delivered",
+        "orchestration/acks.py",
+        "_ACKNOWLEDGE_WHOLE if whole else _ACKNOWLEDGE",
+        "_ACKNOWLEDGE_WHOLE",
+        "tests/orchestration/test_folds.py::test_copies_and_folds_repeated_change_nothing",
+    ),
+    Mutant(
+        "an op has the outcome of its last and narrowest receipt",
+        "orchestration/warehouse/schema.py",
+        "and coalesce(lead(seq_from) over in_order > seq_to, true)",
+        "",
+        "tests/orchestration/test_receipts.py",
+    ),
+    Mutant(
         "an answer is written at once where a repeat is a second event",
         f"{DELIVERY}/sender.py",
         "endpoint.dedup is not Dedup.NONE and ",
