@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -65,7 +65,9 @@ def build(
     prepare(engine.connect, engine.dbt)
     instant = whole_second(as_of or engine.clock.now())
     _check_not_ahead(engine, instant)
-    return instant, _run_dbt_when_free(engine, instant, full_refresh=full_refresh)
+    with engine.connect() as warehouse:
+        tell = warehouse.tell
+    return instant, _run_dbt_when_free(engine, instant, tell, full_refresh=full_refresh)
 
 
 def _check_not_ahead(engine: Engine, as_of: datetime) -> None:
@@ -114,13 +116,16 @@ def _check_forward(engine: Engine, as_of: datetime | None) -> None:
             raise backwards(audience, last, instant)
 
 
-def _run_dbt_when_free(engine: Engine, as_of: datetime, *, full_refresh: bool = False) -> DbtRun:
+def _run_dbt_when_free(
+    engine: Engine, as_of: datetime, tell: Callable[[str], None], *, full_refresh: bool = False
+) -> DbtRun:
     """Run dbt, waiting a minute for another process that holds the warehouse."""
     return keep_trying(
         lambda: run_dbt(engine.dbt, "build", as_of=as_of, full_refresh=full_refresh),
         clock=engine.clock,
         deadline=WAIT_SECONDS,
         every=1.0,
+        tell=tell,
     )
 
 

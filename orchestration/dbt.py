@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from destinations.clock import whole_second
-from destinations.errors import ConfigError, DataError, LockedError, TailraceError
+from destinations.errors import ConfigError, DataError, TailraceError
 from destinations.scrub import scrubbed
 from orchestration.sql.refusals import without_values
+from orchestration.warehouse.duckdb import held
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -219,8 +220,8 @@ def _explained(error: BaseException, paths: DbtPaths) -> TailraceError:
     said = without_values(str(error).strip())
     if isinstance(error, DbtUsageException):
         return ConfigError(said)
-    if "Could not set lock on file" in said:
-        return LockedError(f"another process holds the warehouse: {said}")
+    if locked := re.search(r'Could not set lock on file "([^"]+)"', said):
+        return held(said, Path(locked[1]).name)
     # before any node runs, plain runtime errors come from opening the connection
     connecting = isinstance(error, DbtDatabaseError) or type(error).__name__ == "DbtRuntimeError"
     if connecting or not isinstance(error, DbtBaseException):

@@ -10,6 +10,7 @@ from typing import Any
 from destinations.errors import ConfigError
 from orchestration.accounts import open_account, read_accounts
 from orchestration.dbt import DbtPaths, manifest
+from orchestration.event_names import events_named, misnamed
 from orchestration.exposures import check_exposure_names
 from orchestration.project import Project, read_project
 from orchestration.schedules import schedule_problem
@@ -52,9 +53,15 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
         attempt("project", lambda: read_project(found["dbt"], paths.project_dir))
         attempt("exposures", lambda: check_exposure_names(paths.project_dir, found["dbt"]))
         findings += _clocks(found["dbt"])
+        findings += _undescribed(found["dbt"])
     plan = plan_path(paths.project_dir) if "dbt" in found else None
     if plan and plan.exists():
         attempt("tracking-plan", lambda: read_plan(plan))
+    if "tracking-plan" in found:
+        planned = {row.event for row in found["tracking-plan"]}
+        findings += _events_of_models(found["dbt"], planned)
+        if "project" in found:
+            findings += _events_of_syncs(found["project"], paths, planned)
     attempt("destinations", lambda: read_accounts(paths.project_dir))
     if "project" in found:
         findings += _audiences(found["project"])
@@ -102,6 +109,26 @@ def _schedules(project: Project, paths: DbtPaths) -> Iterator[Finding]:
             yield Finding("schedule", "error", sync.file, line, f"{key}: {problem}")
 
 
+def _events_of_models(dbt_manifest: Mapping[str, Any], planned: set[str]) -> Iterator[Finding]:
+    for node in dbt_manifest["nodes"].values():
+        if node["resource_type"] != "model":
+            continue
+        for line, name in events_named(node["raw_code"]):
+            wrong = misnamed(name, planned)
+            if wrong:
+                yield Finding("event-name", "warning", node["original_file_path"], line, wrong)
+
+
+def _events_of_syncs(project: Project, paths: DbtPaths, planned: set[str]) -> Iterator[Finding]:
+    for sync in project.syncs:
+        key = f"exposures.{sync.key}.config.meta.sync.events"
+        for name in sync.options.events:
+            wrong = misnamed(name, planned)
+            if wrong:
+                line = line_of(paths.project_dir / sync.file, key)
+                yield Finding("event-name", "warning", sync.file, line, f"{key}: {wrong}")
+
+
 def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Below staging, as_of() is the only clock, and nothing is drawn by lot."""
     for node in dbt_manifest["nodes"].values():
@@ -114,6 +141,21 @@ def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
                 node["original_file_path"],
                 line,
                 f"{name} gives another answer at another time; use {{{{ as_of() }}}}",
+            )
+
+
+def _undescribed(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """What has a contract and says nothing of its columns fails when it is built."""
+    for node in dbt_manifest["nodes"].values():
+        enforced = node["resource_type"] == "model" and node["config"]["contract"]["enforced"]
+        if enforced and not node["columns"]:
+            yield Finding(
+                "contract",
+                "error",
+                node["original_file_path"],
+                None,
+                f"{node['name']} is not described: name it in a .yml of its folder, with name, "
+                "data_type and description of each column",
             )
 
 

@@ -10,7 +10,7 @@ from destinations.clock import Clock
 from destinations.errors import ConfigError
 from orchestration.load.checking import Facts, check, check_ids, kept_sql
 from orchestration.load.columns import ColumnMap, resolve
-from orchestration.load.inserting import BATCH_ROWS, insert_new
+from orchestration.load.inserting import BATCH_ROWS, Inserted, insert_new
 from orchestration.load.ledger import prepare, record
 from orchestration.load.normalising import MACROS, rest_of, row_sql
 from orchestration.load.reading import Source, open_source, readable
@@ -90,26 +90,26 @@ def _load_file(
         kept = " and ".join(kept_sql(source, found))
         reader = con.sql(f"{rows} where {kept}").to_arrow_reader(BATCH_ROWS)
         expected = source.rows - facts.nobody - facts.nameless
-        loaded = insert_new(warehouse, table, reader, expected=expected)
-    return _result(source, table, facts, loaded)
+        inserted = insert_new(warehouse, table, reader, expected=expected)
+    return _result(source, table, facts, inserted)
 
 
-def _result(source: Source, table: str, facts: Facts, loaded: int) -> FileLoad:
+def _result(source: Source, table: str, facts: Facts, inserted: Inserted) -> FileLoad:
     skipped = facts.nobody + facts.nameless
     return FileLoad(
         file=source.file,
         table=table,
         read=source.rows,
-        loaded=loaded,
-        known=source.rows - skipped - loaded,
+        loaded=inserted.new,
+        known=source.rows - skipped - inserted.new,
         skipped=skipped,
         first_at=None if facts.first_at is None else aware_utc(facts.first_at),
         last_at=None if facts.last_at is None else aware_utc(facts.last_at),
-        notes=_notes(facts, table),
+        notes=_notes(facts, inserted, table),
     )
 
 
-def _notes(facts: Facts, table: str) -> tuple[str, ...]:
+def _notes(facts: Facts, inserted: Inserted, table: str) -> tuple[str, ...]:
     said = []
     if facts.nobody:
         said.append(f"rows of nobody, skipped since they can belong to no user: {facts.nobody:,}")
@@ -118,6 +118,11 @@ def _notes(facts: Facts, table: str) -> tuple[str, ...]:
         said.append(f"rows without {missing}, skipped: {facts.nameless:,}")
     if facts.without_id:
         said.append(f"rows without an id, told apart by their content: {facts.without_id:,}")
+    if inserted.otherwise:
+        said.append(
+            "rows that are there already and say something else (another file, or columns chosen "
+            f"otherwise), left as they are: {inserted.otherwise:,}; --replace begins anew"
+        )
     for name, rows in facts.renamed.items():
         if rows == 0:
             said.append(f"no event is named {name!r}, so --rename changed nothing for it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pyarrow as pa
 
 from destinations.errors import DataError
@@ -13,9 +15,16 @@ BATCH_ROWS = 100_000
 _STAGED = "tailrace_staged"
 
 
+class Inserted(NamedTuple):
+    """How many rows are `new`, and how many of the others say `otherwise` than those there."""
+
+    new: int
+    otherwise: int
+
+
 def insert_new(
     warehouse: Warehouse, table: str, rows: pa.RecordBatchReader, *, expected: int
-) -> int:
+) -> Inserted:
     """Insert rows whose id is new, in the open transaction; return how many they are.
 
     Of rows that share an id within `rows`, the one received first is kept.
@@ -42,11 +51,24 @@ def insert_new(
         chosen = f"({ordered})"
     known = f"exists (select 1 from raw.{table} as r where r.id = s.id)"
     [(new,)] = warehouse.rows(f"select count(id) from {chosen} as s where not {known}")
+    otherwise = _otherwise(warehouse, table, chosen) if new < ids else 0
     if new:
         _insert(warehouse, table, f"{chosen} as s" + (f" where not {known}" if new < ids else ""))
         _same(_matching(warehouse, table), ids, table)
     warehouse.execute(f"drop table {_STAGED}")
-    return int(new)
+    return Inserted(int(new), otherwise)
+
+
+def _otherwise(warehouse: Warehouse, table: str, chosen: str) -> int:
+    """Count rows that are there with another user, event, time or property."""
+    said = [name for name in RAW_TABLES[table] if name != "received_at"]
+    row = {of: ", ".join(f"{of}.{ident(name)}" for name in said) for of in ("r", "s")}
+    [(found,)] = warehouse.rows(
+        f"select count(distinct s.id) from {chosen} as s "
+        f"inner join raw.{table} as r on r.id = s.id "
+        f"where row({row['s']}) is distinct from row({row['r']})"
+    )
+    return int(found)
 
 
 def _insert(warehouse: Warehouse, table: str, chosen: str) -> None:

@@ -113,7 +113,7 @@ def _load(
         f'select count(*), min("timestamp") + {shift}, max("timestamp") + {shift} from {where}'
     ).fetchall()
     reader = con.sql(f"select {columns} from {where}").to_arrow_reader(BATCH_ROWS)
-    loaded = insert_new(warehouse, table, reader, expected=rows)
+    loaded, _ = insert_new(warehouse, table, reader, expected=rows)
     return FileLoad(
         file=f"data/sample/{path.name}",
         table=table,

@@ -188,11 +188,14 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             return duckdb.connect(str(path))
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
-            raise LockedError(_held_by(str(error), path), file=path.name) from None
+            raise held(str(error), path.name) from None
         raise DataError(f"cannot open the warehouse: {error}", file=path.name) from None
 
 
-def _held_by(error: str, path: Path) -> str:
+def held(error: str, file: str) -> LockedError:
+    """Return DuckDB's error about a lock as ours, with the process that has the file open."""
     pid = re.search(r"PID (\d+)", error)
     holder = f"process {pid.group(1)}" if pid else "another process"
-    return f"the warehouse {path.name} is open in {holder}; close it there, then try again"
+    return LockedError(
+        f"the warehouse {file} is open in {holder}; close it there, then try again", file=file
+    )

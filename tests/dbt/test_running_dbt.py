@@ -117,7 +117,12 @@ def test_compiling_needs_no_as_of(built: DbtRun, paths: DbtPaths) -> None:
 
 
 def test_a_warehouse_in_use_names_the_process(raw: Raw, paths: DbtPaths) -> None:
-    with held_by_another_process(raw.path), pytest.raises(LockedError, match=r"PID \d+"):
+    with (
+        held_by_another_process(raw.path),
+        pytest.raises(
+            LockedError, match=r"the warehouse warehouse.duckdb is open in process \d+; close it"
+        ),
+    ):
         run_dbt(paths, "run", as_of=AS_OFS[-1])
 
 

@@ -153,8 +153,16 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     edit(own.project / "models" / "syncs.yml", "sends: traits", "sends: trait")
     audience = own.project / "models" / "audiences" / "depth_nudge.sql"
     audience.write_text(audience.read_text() + "\nand now() > last_session_at")
+    (audience.parent / "undescribed.sql").write_text("select user_id from {{ ref('user_traits') }}")
+    activity = own.project / "models" / "facts" / "user_activity.sql"
+    edit(activity, "event_sum('Order Completed'", "event_sum('order_completed'")
     found = own.json("validate", code=2)["findings"]
-    assert {finding["rule"] for finding in found} == {"destinations", "project", "clock"}
+    (misnamed,) = (finding for finding in found if finding["rule"] == "event-name")
+    assert misnamed["file"] == "models/facts/user_activity.sql"
+    assert (misnamed["line"], misnamed["severity"]) == (11, "warning")
+    assert {finding["rule"] for finding in found} == {
+        "destinations", "project", "clock", "event-name", "contract",
+    }  # fmt: skip
     assert all(finding["file"] for finding in found)
 
 

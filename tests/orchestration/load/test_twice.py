@@ -78,6 +78,10 @@ def test_another_mapping_of_the_same_rows_adds_nothing(
         warehouse, [path], clock=clock, columns=ColumnMap(all_columns=True), rename={"b": "c"}
     )
     assert again.loads[0].known == 1
+    (note,) = (note for note in again.loads[0].notes if "say something else" in note)
+    assert note.endswith("left as they are: 1; --replace begins anew")
+    same = load_files(warehouse, [path], clock=clock)
+    assert not any("say something else" in note for note in same.loads[0].notes)
 
 
 def test_messages_that_came_twice_are_both_kept(
@@ -100,3 +104,4 @@ def test_of_rows_with_one_id_the_first_received_is_kept(
     [load] = load_files(warehouse, [path], clock=clock).loads
     assert (load.loaded, load.known) == (1, 1)
     assert warehouse.rows("select id, user_id from raw.tracks") == [("m", "soon")]
+    assert load_files(warehouse, [path], clock=clock).loads[0].notes == ()
