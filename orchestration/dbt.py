@@ -63,7 +63,10 @@ class DbtPaths:
 
 @dataclass(frozen=True, slots=True)
 class DbtNode:
-    """How a model, test, seed, snapshot (or failed hook) went; `status` is dbt's own word."""
+    """How a model, test, seed, snapshot (or failed hook) went; `status` is dbt's own word.
+
+    `began` and `ended`: when it was executed, UTC; None if it was not.
+    """
 
     name: str
     resource_type: str
@@ -71,6 +74,8 @@ class DbtNode:
     message: str
     seconds: float
     file: str
+    began: datetime | None = None
+    ended: datetime | None = None
 
     @property
     def failed(self) -> bool:
@@ -128,6 +133,9 @@ def run_dbt(
         arguments += ["--exclude", *exclude]
     if variables:
         arguments += ["--vars", json.dumps(dict(variables))]
+    if verb in ("run", "build"):
+        # it would write the manifest twice, which takes as long as the models of a small project
+        arguments.append("--no-write-json")
     if full_refresh or verb == "compile":
         arguments.append("--full-refresh")  # an incremental model knows what was built before
     outcome = _invoke(arguments, quiet=quiet)
@@ -205,11 +213,17 @@ def _as_run(outcome: dbtRunnerResult) -> DbtRun:
             message=scrubbed(without_values((one.message or "").strip())),
             seconds=one.execution_time,
             file=one.node.original_file_path,
+            **_executed(one),
         )
         for one in result.results
         if one.node.resource_type != "operation" or str(one.status) in _FAILED
     )
     return DbtRun(get_invocation_id(), outcome.success, result.elapsed_time, nodes)
+
+
+def _executed(result: Any) -> dict[str, datetime]:
+    times = [time for time in result.timing if time.name == "execute" and time.completed_at]
+    return {"began": times[0].started_at, "ended": times[0].completed_at} if times else {}
 
 
 def _explained(error: BaseException, paths: DbtPaths) -> TailraceError:

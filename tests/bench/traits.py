@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.dbt import DbtPaths, manifest, run_dbt
+from orchestration.dbt import DbtNode, DbtPaths, manifest, run_dbt
 from tests.bench.by_hand import build_by_hand, copy_raw, differences
 from tests.bench.process import ROOT, run_module, tell
 from tests.bench.raw_events import make_warehouse
@@ -45,7 +46,6 @@ def build(warehouse: str, mode: str) -> dict[str, Any]:
     paths = DbtPaths(project, project, target_path=Path(warehouse).parent / "target")
     nodes = manifest(paths)["nodes"].values()
     folders = {n["name"]: n["fqn"][1] for n in nodes if n["resource_type"] == "model"}
-    worked = {n["unique_id"] for n in nodes if folders.get(n["name"]) in WORK}
     as_of = last_arrival(warehouse) if mode == "before" else AS_OF
     started = time.perf_counter()
     run = run_dbt(paths, "run", as_of=as_of, full_refresh=mode != "incremental")
@@ -57,7 +57,7 @@ def build(warehouse: str, mode: str) -> dict[str, Any]:
         folder = folders.get(node.name, node.resource_type)
         layers[folder] = layers.get(folder, 0.0) + node.seconds
         models[node.name] = round(node.seconds, 2)
-    work = busy(paths.artifacts / "run_results.json", worked)
+    work = busy([node for node in run.nodes if folders.get(node.name) in WORK])
     return {"seconds": seconds, "work": work, "layers": layers, "models": models}
 
 
@@ -67,14 +67,9 @@ def last_arrival(warehouse: str) -> datetime:
     return arrival.replace(tzinfo=UTC)
 
 
-def busy(results: Path, nodes: set[str]) -> float:
+def busy(nodes: Sequence[DbtNode]) -> float:
     """Return for how many seconds at least one of these nodes was running: two may at once."""
-    ran = sorted(
-        tuple(datetime.fromisoformat(step[end]) for end in ("started_at", "completed_at"))
-        for result in json.loads(results.read_text(encoding="utf-8"))["results"]
-        for step in result["timing"]
-        if result["unique_id"] in nodes and step["name"] == "execute"
-    )
+    ran = sorted((node.began, node.ended) for node in nodes if node.began and node.ended)
     seconds, until = 0.0, ran[0][0]
     for began, ended in ran:
         seconds += max(0.0, (ended - max(began, until)).total_seconds())
