@@ -211,13 +211,13 @@ def _check_not_older(warehouse: Warehouse, journal: Journal, account: str) -> No
     """Refuse a backup of the warehouse: it would give out versions again that went out before.
 
     Raises:
-        ConfigError: it lacks a plan of which it was told what became of.
+        ConfigError: it lacks a plan of which the journal has claims.
     """
-    for plan_id in journal.told_of():
+    for plan_id in journal.plans():
         if not warehouse.rows("select 1 from tailrace.plans where plan_id = ?", [plan_id]):
             raise ConfigError(
-                f"the warehouse is an older copy: it does not have {plan_id}, which was sent and "
-                f"recorded, as the journal {account}.sqlite knows. Put the newer one back, or go "
+                f"the warehouse is an older copy: it does not have {plan_id}, which was on its "
+                f"way, as the journal {account}.sqlite knows. Put the newer one back, or go "
                 "on from this one with --new-journal (the old file is kept aside; what was sent "
                 "since is planned again, under ids that may have been used)",
                 file=f"{account}.sqlite",

@@ -8,28 +8,50 @@ from difflib import get_close_matches
 
 from orchestration.tracking_plan.names import event_key
 
-_FIRST = (
-    "event_[a-z_]+|days_since_event|named_events?|counted_event|percent_of_checklist"
-    "|unique_count|unique_list|next_time"
+_MACROS = re.compile(
+    r"\b(?:event_[a-z_]+|days_since_event|named_events?|counted_event|percent_of_checklist"
+    r"|unique_count|unique_list(?:_by_use)?|next_time|most_frequent|best_hour|day_streak"
+    r"|interval_stats|streak|sequence|abandoned)\("
 )
-_SECOND = "most_frequent|unique_list_by_use|best_hour|day_streak|interval_stats|streak|sequence"
-_TEXT = r"(?:'[^'\n]*'|\"[^\"\n]*\")"
-_NAMED = re.compile(
-    rf"\b(?:{_FIRST})\(\s*(?P<first>{_TEXT})"
-    rf"|\b(?:{_SECOND})\(\s*{_TEXT}\s*,\s*(?P<second>{_TEXT})"
-    r"|(?<![\w.])event\s*=\s*(?P<compared>'[^'\n]*')"
+_COMPARED = re.compile(
+    r"(?<![\w.])event\s*(?:=|<>|!=)\s*(?=')|(?<![\w.])event\s+(?:not\s+)?in\s*\(", re.IGNORECASE
 )
-_COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*", re.DOTALL)
+_TEXT = r"'[^'\n]*'|\"[^\"\n]*\""
+_TEXTS = re.compile(_TEXT)
+_TOKENS = re.compile(rf"(?P<text>{_TEXT})|\{{#.*?#\}}|--[^\n]*", re.DOTALL)
 _ALIKE = 0.85
 """How much of two names is the same, from 0 to 1, where one is taken for a slip of the other."""
 
 
 def events_named(sql: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, name) of each event that a model names in a trait macro or compares with."""
-    plain = _COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
-    for match in _NAMED.finditer(plain):
-        name = match["first"] or match["second"] or match["compared"]
-        yield plain.count("\n", 0, match.start()) + 1, name[1:-1]
+    """Yield (line, text) of what a model may name as an event.
+
+    Those are the texts among the arguments of a trait macro, which may name something else as
+    well, and those that the column event is compared with.
+    """
+    plain = _TOKENS.sub(lambda m: m[0] if m["text"] else re.sub(r"[^\n]", " ", m[0]), sql)
+    for call in _MACROS.finditer(plain):
+        yield from _texts(plain, call.end(), _end(plain, call.end()))
+    for compared in _COMPARED.finditer(plain):
+        several = compared[0].endswith("(")
+        first = _TEXTS.match(plain, compared.end())
+        end = _end(plain, compared.end()) if several else first.end() if first else 0
+        yield from _texts(plain, compared.end(), end)
+
+
+def _texts(plain: str, begin: int, end: int) -> Iterator[tuple[int, str]]:
+    for found in _TEXTS.finditer(plain, begin, end):
+        yield plain.count("\n", 0, found.start()) + 1, found[0][1:-1]
+
+
+def _end(plain: str, begin: int) -> int:
+    """Return where the bracket closes that was opened before `begin`."""
+    depth = 1
+    for found in re.finditer(rf"{_TEXT}|[()]", plain[begin:]):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return begin + found.start()
+    return len(plain)
 
 
 def misnamed(name: str, planned: Collection[str]) -> str | None:

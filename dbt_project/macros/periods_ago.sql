@@ -4,7 +4,7 @@
     exactly k periods back is in period k. Instants after the as-of are not for this macro; null
     stays null. -#}
 {%- macro periods_ago(column, days) -%}
-    {%- if days is not number or days != days | int or days < 1 -%}
+    {%- if days is not integer or days < 1 -%}
         {%- do exceptions.raise_compiler_error(
             "periods_ago: days is '" ~ days ~ "'; accepted: a whole number from 1 on"
         ) -%}

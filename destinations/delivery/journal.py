@@ -15,9 +15,11 @@ from typing import NamedTuple
 from destinations.base import Outcome
 from destinations.clock import Clock
 from destinations.delivery.ranges import Claim
-from destinations.errors import StorageError
+from destinations.errors import LockedError, StorageError
 
-_UNWRITABLE = ("SQLITE_FULL", "SQLITE_IOERR")
+_UNWRITABLE = (
+    "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM",
+)  # fmt: skip
 
 
 class Receipt(NamedTuple):
@@ -173,10 +175,10 @@ class Journal:
         )
         return found.fetchone() is not None
 
-    def told_of(self) -> list[str]:
-        """Return the plans of late of which the warehouse has receipts."""
+    def plans(self) -> list[str]:
+        """Return the plans of late, each of which was in the warehouse before its first claim."""
         found = self._con.execute(
-            "select distinct plan_id from (select plan_id from claims where exported = 1 "
+            "select distinct plan_id from (select plan_id from claims "
             "order by claim_id desc limit 1000) order by plan_id"
         )
         return [plan_id for (plan_id,) in found]
@@ -245,18 +247,25 @@ def _put(con: sqlite3.Connection, settled: _Settled) -> None:
 
 @contextmanager
 def told_if_unwritable() -> Iterator[None]:
-    """Say what to do about a full disk.
+    """Say what to do about a disk that is full or read-only, or a journal that is in use.
 
     Raises:
-        StorageError: in place of SQLite's error.
+        StorageError, LockedError: in place of SQLite's error.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise LockedError(
+                "the journal has been in use by another process for too long: wait for it or end "
+                "it, then run again"
+            ) from None
         if not error.sqlite_errorname.startswith(_UNWRITABLE):
             raise
+        full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+        what = "make room on" if full else "see to"
         raise StorageError(
-            f"the journal cannot be written ({error}): make room on the disk of "
+            f"the journal cannot be written ({error}): {what} the disk of "
             "TAILRACE_STATE_DIR, then run again. Nothing is sent that is not recorded first; a "
             "request whose answer could not be recorded is sent again as it was"
         ) from None

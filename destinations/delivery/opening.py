@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from destinations.clock import Clock
 from destinations.delivery.journal import Journal, told_if_unwritable
-from destinations.errors import ConfigError, StorageError
+from destinations.errors import ConfigError, LockedError, StorageError
 from destinations.private import private_file, private_folder
 
 SCHEMA_VERSION = "1"
@@ -64,7 +64,8 @@ def open_journal(
             counts on from there, so that its receipts are the later ones.
 
     Raises:
-        StorageError: the disk is full.
+        StorageError: the disk is full or cannot be written.
+        LockedError: another process keeps the file to itself.
         ConfigError: the journal is lost, belongs to another warehouse, or is an older copy of
             the one that was used last; says what to do.
     """
@@ -80,7 +81,8 @@ def open_journal(
             file=path.name,
         )
     private_file(path)  # SQLite gives its -wal and -shm the same mode
-    con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    with told_if_unwritable():
+        con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     journal = Journal(con, clock)
     try:
         with told_if_unwritable():
@@ -89,7 +91,7 @@ def open_journal(
         _check_owner(journal, path, warehouse_id, None if new else known_id)
         if not new:
             _check_epoch(journal, path, known_epoch)
-    except (sqlite3.OperationalError, StorageError):  # nothing is wrong with the file
+    except (sqlite3.OperationalError, StorageError, LockedError):  # nothing is wrong with the file
         journal.close()
         raise
     except sqlite3.DatabaseError as error:

@@ -72,6 +72,18 @@ def key_of(scope: Scope, user_id: str) -> str:
     return normalised(scope, "t.email")
 
 
+def has_key(scope: Scope, user_id: str, dest_key: str) -> str:
+    """Return SQL of whether a user, whose traits are `t`, has this dest_key today."""
+    if not scope.by_email():
+        return "true"
+    if scope.sync.options.emails == "all":
+        mine = (
+            f"select e.user_id, {normalised(scope, 'e.email')} from {scope.relations.emails} as e"
+        )
+        return f"({user_id}, {dest_key}) in ({mine})"
+    return f"{normalised(scope, 't.email')} = {dest_key}"
+
+
 def normalised(scope: Scope, identifier: str) -> str:
     """Return SQL of an identifier as a dest_key; what is a dest_key already stays as it is."""
     # Next to none has a blank in it, and to see that costs less than to trim.

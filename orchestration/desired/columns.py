@@ -87,7 +87,7 @@ def rendered_membership(scope: Scope, known: str) -> Rendered:
         fields["audience_name"] = Column(text(audience.name), Type.STRING)
     fields[audience.key] = Column("(c.op <> 'exit')", Type.BOOLEAN)
     mapped = _mapped(scope, {name: _member_column(scope, name) for name in types}, types)
-    fields |= {name: _spared(column) for name, column in mapped.items()}
+    fields |= {name: _spared(_own(column)) for name, column in mapped.items()}
     updates = scope.sync.options.send_updates and scope.spec.null_clears
     event = _event(scope) if scope.kind is Kind.TRACK else None
     inside = "c.op <> 'exit'"
@@ -124,6 +124,13 @@ def _rendered(
         scope.spec, dest_key, json_object(fields, scope.spec, nulls=written), event=event
     )
     return Rendered(digest, first_unsendable(fields), body)
+
+
+def _own(column: Column) -> Column:
+    """Leave a value out of an exit that goes to a profile of nobody, or of somebody else by now."""
+    own = "(c.op <> 'exit' or t.user_id is not null)"
+    failed = f"({own} and {column.failed})" if column.failed else None
+    return Column(f"case when {own} then {column.sql} end", column.type, failed)
 
 
 def _spared(column: Column) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from destinations.base import Dedup, Kind
-from orchestration.desired.addresses import key_of, members, normalised, unusable
+from orchestration.desired.addresses import has_key, key_of, members, normalised, unusable
 from orchestration.desired.columns import rendered_membership
 from orchestration.desired.scope import Mode, Scope, known_columns
 from orchestration.merging import canonical_users
@@ -270,7 +270,9 @@ rendered as (
         cast(null as timestamp) as received_at, false as is_gone,
         cast(null as ubigint) as quick
     from c
+    -- who left under an address that is not theirs any more: their traits are not of its profile
     left join {scope.relations.traits} as t on c.user_id = t.user_id
+        and (c.op <> 'exit' or {has_key(scope, "c.user_id", "c.dest_key")})
     left join {scope.relations.model} as a on c.user_id = a.user_id
     left join tailrace_left as x on c.dest_key = x.dest_key
 )

@@ -99,10 +99,13 @@ def _per_row(source: Source, found: Mapping[str, int], bad: Mapping[str, str]) -
     ]
 
 
-def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str, int]) -> None:
+def check_ids(
+    con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str, int], *, chosen: bool
+) -> str | None:
     """Refuse a column that is known as the id by its name only and is not unique.
 
-    Rows that say the same are doubles; rows that share an id and differ are a misreading.
+    Rows that say the same are doubles; rows that share an id and differ are a misreading. If it
+    was `chosen`, that is returned as a sentence instead, since of each id one row will count.
 
     Raises:
         DataError: rows that differ in user, event or time share an id.
@@ -112,7 +115,7 @@ def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str
         f"select count({column}), count(distinct {column}) from source"
     ).fetchall()
     if filled == distinct:
-        return
+        return None
     parts = [role for role in ("user", "anonymous", "event", "time") if role in found]
     content = ", ".join(f"c{found[role]}" for role in parts)
     [(ids, rows)] = con.execute(
@@ -120,6 +123,8 @@ def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str
         f"where {column} is not null group by {column} "
         f"having count(distinct row({content})) > 1)"
     ).fetchall()
+    if ids and chosen:
+        return f"rows that differ but share {ids:,} ids, of which one each counts: {rows:,}"
     if ids:
         name = source.names[found["id"]]
         raise DataError(
@@ -129,6 +134,7 @@ def check_ids(con: duckdb.DuckDBPyConnection, source: Source, found: Mapping[str
             file=source.file,
             key=name,
         )
+    return None
 
 
 def _complaints(source: Source, found: Mapping[str, int]) -> dict[str, str]:

@@ -81,8 +81,9 @@ def _load_file(
     found = resolve(source, columns, table)
     with readable(path):
         facts = check(con, source, found, rename)
-        if "id" in found and columns.id is None:
-            check_ids(con, source, found)
+        shared = None
+        if "id" in found:
+            shared = check_ids(con, source, found, chosen=columns.id is not None)
         rest = rest_of(con, source, found) if columns.all_columns else None
         rows = row_sql(
             source, found, table, rest=rest, rename=rename, by_content=facts.without_id > 0
@@ -91,25 +92,28 @@ def _load_file(
         reader = con.sql(f"{rows} where {kept}").to_arrow_reader(BATCH_ROWS)
         expected = source.rows - facts.nobody - facts.nameless
         inserted = insert_new(warehouse, table, reader, expected=expected)
-    return _result(source, table, facts, inserted)
+    notes = ([shared] if shared else []) + _notes(facts, inserted, table)
+    return _result(source, table, facts, inserted.new, notes)
 
 
-def _result(source: Source, table: str, facts: Facts, inserted: Inserted) -> FileLoad:
+def _result(
+    source: Source, table: str, facts: Facts, loaded: int, notes: Sequence[str]
+) -> FileLoad:
     skipped = facts.nobody + facts.nameless
     return FileLoad(
         file=source.file,
         table=table,
         read=source.rows,
-        loaded=inserted.new,
-        known=source.rows - skipped - inserted.new,
+        loaded=loaded,
+        known=source.rows - skipped - loaded,
         skipped=skipped,
         first_at=None if facts.first_at is None else aware_utc(facts.first_at),
         last_at=None if facts.last_at is None else aware_utc(facts.last_at),
-        notes=_notes(facts, inserted, table),
+        notes=tuple(notes),
     )
 
 
-def _notes(facts: Facts, inserted: Inserted, table: str) -> tuple[str, ...]:
+def _notes(facts: Facts, inserted: Inserted, table: str) -> list[str]:
     said = []
     if facts.nobody:
         said.append(f"rows of nobody, skipped since they can belong to no user: {facts.nobody:,}")
@@ -126,4 +130,4 @@ def _notes(facts: Facts, inserted: Inserted, table: str) -> tuple[str, ...]:
     for name, rows in facts.renamed.items():
         if rows == 0:
             said.append(f"no event is named {name!r}, so --rename changed nothing for it")
-    return tuple(said)
+    return said

@@ -13,6 +13,7 @@ from orchestration.tracking_plan.rows import (
     TYPES,
     PlanRow,
     Scalar,
+    is_of,
     read_values,
 )
 
@@ -49,12 +50,19 @@ def checked_row(line: int, named: Mapping[str, str], problems: list[Problem]) ->
             "values with | between them, or a JSON array of texts, numbers, true, false, null"
         )
         wrong("allowed_values", f"{error}; accepted: {accepted}")
+    types = tuple(named["type"].split("|")) if named["type"] else ()
+    if values and types and not any(is_of(value, types) for value in values):
+        wrong(
+            "allowed_values",
+            f"none of them is of type {named['type']}, so no value would ever be right; accepted: "
+            "values of that type, those that are no text as a JSON array such as [0,1] or [true]",
+        )
     if len(problems) > before:
         return None
     return PlanRow(
         event=named["event"],
         property=named["property"],
-        types=tuple(named["type"].split("|")) if named["type"] else (),
+        types=types,
         required=REQUIRED[named["required"]],
         allowed_values=values,
         pattern=named["pattern"],

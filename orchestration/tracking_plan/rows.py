@@ -114,6 +114,17 @@ def _json_values(cell: str) -> tuple[Scalar, ...]:
     return tuple(values)
 
 
+def is_of(value: Scalar, types: Sequence[str]) -> bool:
+    """Say whether a value is of one of these words of `TYPES`; null always is."""
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return "boolean" in types
+    if isinstance(value, str):
+        return "string" in types or "date-time" in types
+    return "number" in types or ("integer" in types and value == int(value))
+
+
 def is_scalar(value: object) -> bool:
     """Say whether a JSON value can be an allowed value: no array, no object, UTF-8, finite."""
     if isinstance(value, str):

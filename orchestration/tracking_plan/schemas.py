@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestration.tracking_plan.asking import refused_pattern
 from orchestration.tracking_plan.places import Place
-from orchestration.tracking_plan.rows import CONTROLS, TYPES, PlanRow, Scalar, is_scalar
+from orchestration.tracking_plan.rows import CONTROLS, TYPES, PlanRow, Scalar, is_of, is_scalar
 
 ENVELOPE = ("context", "traits", "properties")
 """The parts of a call that Segment's schemas are about; an event's own are its properties."""
@@ -128,12 +128,13 @@ def _row(
         return PlanRow(event, name, required=required)
     found = place.mapping(schema, "a property's schema", SCHEMA)
     tell.rest(name, found, frozenset({"type", "enum", "pattern", "format"}))
+    types = _types(name, found, place, tell)
     return PlanRow(
         event,
         name,
-        types=_types(name, found, place, tell),
+        types=types,
         required=required,
-        allowed_values=_values(name, found, place, tell),
+        allowed_values=_values(name, found, types, place, tell),
         pattern=_pattern(name, found, place, tell),
     )
 
@@ -158,7 +159,9 @@ def _types(name: str, schema: Mapping[str, Any], place: Place, tell: _Told) -> t
     return tuple(words)
 
 
-def _values(name: str, schema: Mapping[str, Any], place: Place, tell: _Told) -> tuple[Scalar, ...]:
+def _values(
+    name: str, schema: Mapping[str, Any], types: Sequence[str], place: Place, tell: _Told
+) -> tuple[Scalar, ...]:
     if "enum" not in schema:
         return ()
     values = (place / "enum").items(schema["enum"], ("a list of values",))
@@ -166,6 +169,8 @@ def _values(name: str, schema: Mapping[str, Any], place: Place, tell: _Told) -> 
         tell(name, "enum", "it is empty, and the plan file cannot refuse every value")
     elif not all(map(is_scalar, values)):
         tell(name, "enum", "a value is a list, an object, or no text that UTF-8 can say")
+    elif types and not any(is_of(value, types) for value in values):
+        tell(name, "enum", "none of its values is of its type, so every value would be refused")
     else:
         return tuple(values)
     return ()

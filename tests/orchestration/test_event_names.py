@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orchestration.event_names import events_named, misnamed
+from orchestration.tracking_plan.reading import read_plan
 
 PLANNED = {"Session Started", "Order Completed", "Product Added", "Product Removed"}
 
@@ -12,17 +15,38 @@ PLANNED = {"Session Started", "Order Completed", "Product Added", "Product Remov
 def test_events_are_found_wherever_a_macro_takes_one() -> None:
     sql = """
     {{ event_count('Session Started', days=30) }} as a,
-    {{ ratio(event_sum("Order Completed", 'total'), event_count('Product Added')) }} as b, -- event_count('No')
-    {{ streak('ends', 'Session Ended', 'x < 120', as='session_started') }} {# event_count('Nor') #}
-    {{ interval_stats('events',
-        'Report Generated', as='report') }}
+    {{ ratio(event_sum("Order Completed", 'total'), event_count('It -- is')) }} as b, -- event_count('No')
+    {{ streak('ends', 'Session Ended', 'x < 120', reset_event='Login') }} {# event_count('Nor') #}
+    {{ sequence('events',
+        'Product Added', then='Order Completed', hours=24, without='Cart (old) Emptied') }}
     where event = 'Data Exported' and last_event = 'other' and e.event = 'theirs'
-    {{ days_since_event('Login') }} {{ named_event(event) }}
+        and event in ('Signed Up', 'Signed In') and event <> 'Signed Out'
+    {{ named_event(event) }} {{ unknown('Login Failed') }}
     """
-    assert list(events_named(sql)) == [
-        (2, "Session Started"), (3, "Order Completed"), (3, "Product Added"), (4, "Session Ended"),
-        (5, "Report Generated"), (7, "Data Exported"), (8, "Login"),
-    ]  # fmt: skip
+    found: dict[int, list[str]] = {}
+    for line, name in events_named(sql):
+        found.setdefault(line, []).append(name)
+    assert found == {
+        2: ["Session Started"],
+        3: ["Order Completed", "total", "It -- is"],
+        4: ["ends", "Session Ended", "x < 120", "Login"],
+        5: ["events"],
+        6: ["Product Added", "Order Completed", "Cart (old) Emptied"],
+        7: ["Data Exported"],
+        8: ["Signed Up", "Signed In", "Signed Out"],
+    }
+
+
+def test_the_bundled_models_name_no_event_otherwise() -> None:
+    project = Path(__file__).parents[2] / "dbt_project"
+    planned = {row.event for row in read_plan(project / "seeds" / "tracking_plan.csv")}
+    named = [
+        name
+        for file in project.rglob("models/**/*.sql")
+        for _, name in events_named(file.read_text())
+    ]
+    assert len(named) > 40
+    assert [name for name in named if misnamed(name, planned)] == []
 
 
 @pytest.mark.parametrize(

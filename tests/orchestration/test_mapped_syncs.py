@@ -118,6 +118,27 @@ def test_rows_that_cannot_be_sent_are_said(world: World) -> None:
     assert (run.delivered, run.unsendable) == (1, 1)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_exit_writes_nothing_of_who_had_the_address_before(world: World, gone: bool) -> None:
+    world.audience("vips")
+    fields = {"score": "score", "tier": FIELDS["tier"], "source": {"value": "warehouse"}}
+    world.sync("vips", audience="vips", sends="membership", fields=fields, **{"as": "identify"})
+    world.users({"ada": {"email": "a@x.org", "score": 1.0}, "bob": {"email": "b@x.org"}}, at=T0)
+    world.members("vips", {"ada"}, at=T0)
+    world.evaluate("vips")
+    world.run("vips")
+    before = dict(world.fields("a@x.org"))
+    assert (before["vips"], before["tier"]) == (True, "none")
+    now = world.step()
+    moved = {"bob": {"email": "a@x.org", "score": 0.0}}
+    world.users(moved if gone else {**moved, "ada": {"email": "b@x.org", "score": 99.0}}, at=now)
+    world.members("vips", set() if gone else {"ada"}, at=now)
+    world.evaluate("vips")
+    world.run("vips")
+    assert world.fields("a@x.org") == {**before, "vips": False}
+    assert gone or world.fields("b@x.org")["tier"] == "gold"
+
+
 def test_an_exit_goes_out_without_what_is_wrong(world: World) -> None:
     world.audience("lapsed")
     fields = {"score": "score", "inverse": {"sql": "case when score = 0 then 1 / 0 else 1.0 end"}}

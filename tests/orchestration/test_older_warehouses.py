@@ -85,8 +85,12 @@ def forget_last_plan(world: World) -> None:
         warehouse.execute("update tailrace.issued set version_issued = 1, version_acked = 1")
 
 
-def test_a_backup_of_the_warehouse_is_refused(world: World) -> None:
+@pytest.mark.parametrize("exported", [0, 1])
+def test_a_backup_of_the_warehouse_is_refused(world: World, exported: int) -> None:
+    """Also where the run after it was killed before the warehouse was told anything."""
     forget_last_plan(world)
+    with closing(sqlite3.connect(world.folder / "state" / "iterable.sqlite")) as con, con:
+        con.execute("update claims set exported = ?", [exported])
     sent = len(world.calls())
     with pytest.raises(ConfigError, match="the warehouse is an older copy") as refused:
         world.run("traits")

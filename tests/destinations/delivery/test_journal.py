@@ -15,7 +15,7 @@ from destinations.base import Outcome, Status
 from destinations.delivery.journal import Journal
 from destinations.delivery.opening import open_journal
 from destinations.delivery.ranges import Claim
-from destinations.errors import ConfigError
+from destinations.errors import ConfigError, LockedError, StorageError
 from tests.conftest import FakeClock
 
 REJECTED = Outcome(Status.REJECTED, "bad_address", "email", "not an address")
@@ -372,3 +372,25 @@ def test_who_makes_it_waits_for_another_that_does(path: Path) -> None:
         with closing(opening(path, clock)) as journal:
             assert journal.claims("p1") == []
         assert clock.slept
+
+
+def test_a_journal_that_cannot_be_written_says_what_to_see_to(
+    journal: Journal, path: Path, clock: FakeClock
+) -> None:
+    journal._con.execute("pragma query_only = on")
+    with pytest.raises(StorageError, match=r"readonly.*see to the disk of TAILRACE_STATE_DIR"):
+        journal.claim("p", 1, 2, "identify", SHA)
+    folder = path.with_name("braze.sqlite")
+    folder.mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        opening(folder, clock)
+
+
+def test_a_journal_in_use_for_too_long_says_so(journal: Journal, path: Path) -> None:
+    journal._con.execute("pragma busy_timeout = 0")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(LockedError, match="in use by another process"):
+            journal.claim("p", 1, 2, "identify", SHA)
+        other.execute("rollback")
+    assert journal.claim("p", 1, 2, "identify", SHA)

@@ -84,6 +84,16 @@ def test_another_mapping_of_the_same_rows_adds_nothing(
     assert not any("say something else" in note for note in same.loads[0].notes)
 
 
+def test_rows_that_a_chosen_id_does_not_tell_apart_are_counted(
+    warehouse: Warehouse, clock: Clock, write: Write
+) -> None:
+    lines = "".join(f"{n % 5},u{n},bought,2026-01-02\n" for n in range(20))
+    path = write("e.csv", f"order,user,event,time\n{lines}")
+    [load] = load_files(warehouse, [path], clock=clock, columns=ColumnMap(id="order")).loads
+    assert (load.read, load.loaded) == (20, 5)
+    assert "rows that differ but share 5 ids, of which one each counts: 20" in load.notes
+
+
 def test_messages_that_came_twice_are_both_kept(
     warehouse: Warehouse, clock: Clock, write: Write
 ) -> None:

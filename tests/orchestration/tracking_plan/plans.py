@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from orchestration.tracking_plan.asking import refused_pattern
 from orchestration.tracking_plan.names import event_key
-from orchestration.tracking_plan.rows import CONTROLS, TYPES, PlanRow
+from orchestration.tracking_plan.rows import CONTROLS, TYPES, PlanRow, is_of
 
 # No surrogates, which are no text, and no line breaks, which a cell may not hold.
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
@@ -37,7 +37,8 @@ def plans(draw: st.DrawFn) -> list[PlanRow]:
         names = draw(st.lists(NAME.filter(str.strip), max_size=3, unique=True))
         for name in names:
             types = tuple(draw(st.lists(st.sampled_from(TYPES), max_size=3, unique=True)))
-            rows.append(
-                PlanRow(event, name, types, draw(st.booleans()), draw(VALUES), draw(PATTERN))
-            )
+            values = draw(VALUES)
+            if types and not any(is_of(value, types) for value in values):
+                values = ()
+            rows.append(PlanRow(event, name, types, draw(st.booleans()), values, draw(PATTERN)))
     return draw(st.permutations(rows))

@@ -153,6 +153,7 @@ def test_every_mistake_is_told_with_its_line_and_what_is_accepted() -> None:
         "C,r,,,,,\n"
         "C,  ,,,,,\n"
         'C,y,,,"[]",,\n'
+        "C,z,integer|boolean,,0|true,,\n"
     )
     assert (error.line, error.key) == (2, "event")
     wanted = [
@@ -177,6 +178,7 @@ def test_every_mistake_is_told_with_its_line_and_what_is_accepted() -> None:
         ("line 16, property: 'r' of 'C' is in line 8 already", "accepted: one row of each"),
         ("line 17, property: the name is only blanks", "accepted: a name"),
         ("line 18, allowed_values: the array is empty", "JSON array"),
+        ("line 19, allowed_values: none of them is of type integer|boolean", "such as [0,1]"),
     ]
     first, *lines = error.message.splitlines()
     assert first == f"the tracking plan has {len(wanted)} mistakes"

@@ -198,6 +198,8 @@ def test_an_enum_becomes_allowed_values(given: Any, values: tuple[Any, ...]) -> 
         ({"enum": []}, "enum"),
         ({"enum": [["a"]]}, "enum"),
         ({"enum": ["\ud800"]}, "enum"),
+        ({"type": "integer", "enum": ["0", "1"]}, "enum"),
+        ({"type": "boolean", "enum": [0, 1]}, "enum"),
         ({"pattern": "(?<=a)b"}, "pattern"),
         ({"pattern": "a\nb"}, "pattern"),
         ({"const": 1}, "const"),
