@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from destinations.errors import DataError
-from orchestration.dbt import DbtPaths, manifest, run_dbt
+from orchestration.dbt import DbtPaths, last_manifest, run_dbt
 from orchestration.intervals import KNOWN_STAYS
 from orchestration.preview import SENTINEL
 from orchestration.project import Audience
@@ -49,11 +49,7 @@ def compile_chain(paths: DbtPaths, audience: Audience) -> tuple[Step, ...]:
         DataError: one of them does not compile.
     """
     chain = compile_model(paths, audience.key, audience.model.file)
-    stays = {
-        source["relation_name"]: KNOWN_STAYS
-        for source in manifest(paths)["sources"].values()
-        if (source["schema"], source["name"]) == ("tailrace", "membership_intervals")
-    }
+    stays = dict.fromkeys(_stays(last_manifest(paths)).values(), KNOWN_STAYS)
     return tuple(replace(step, sql=_renamed(step.sql, stays)) for step in chain)
 
 
@@ -67,7 +63,7 @@ def compile_model(paths: DbtPaths, name: str, file: str) -> tuple[Step, ...]:
     if not compiled.success:
         why = "; ".join(f"{node.file}: {node.message}" for node in compiled.failures)
         raise DataError(f"{name} does not compile: {why}", file=file)
-    return read_chain(manifest(paths), name)
+    return read_chain(last_manifest(paths), name)
 
 
 def read_chain(parsed: Mapping[str, Any], name: str) -> tuple[Step, ...]:
@@ -78,7 +74,7 @@ def read_chain(parsed: Mapping[str, Any], name: str) -> tuple[Step, ...]:
         if node["resource_type"] == "model"
     }
     done: dict[str, Step] = {}
-    dated: set[str] = set()
+    dated = set(_stays(parsed))  # who was in before is another question at each instant
 
     def visit(unique_id: str) -> None:
         node = models[unique_id]
@@ -86,7 +82,7 @@ def read_chain(parsed: Mapping[str, Any], name: str) -> tuple[Step, ...]:
         for parent in parents:
             if parent not in done:
                 visit(parent)
-        if SENTINEL in node["compiled_code"] or dated & set(parents):
+        if SENTINEL in node["compiled_code"] or dated & set(node["depends_on"]["nodes"]):
             dated.add(unique_id)
         done[unique_id] = Step(
             len(done),
@@ -103,6 +99,15 @@ def read_chain(parsed: Mapping[str, Any], name: str) -> tuple[Step, ...]:
     kept = {u: s for u, s in done.items() if models[u]["config"]["materialized"] != "ephemeral"}
     names = {models[unique_id]["relation_name"]: step.relation for unique_id, step in kept.items()}
     return tuple(replace(step, sql=_renamed(step.sql, names)) for step in kept.values())
+
+
+def _stays(parsed: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sources that tell who was in an audience, with their relations."""
+    return {
+        unique_id: source["relation_name"]
+        for unique_id, source in parsed["sources"].items()
+        if (source["schema"], source["name"]) == ("tailrace", "membership_intervals")
+    }
 
 
 def _renamed(sql: str, names: Mapping[str, str]) -> str:

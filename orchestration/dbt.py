@@ -157,7 +157,13 @@ def manifest(paths: DbtPaths) -> dict[str, Any]:
         outcome = _invoke(["parse", *paths.flags()], quiet=True)
         if outcome.exception is not None:
             raise _explained(outcome.exception, paths)
-    parsed: dict[str, Any] = json.loads(artifact.read_text(encoding="utf-8"))
+    return last_manifest(paths)
+
+
+def last_manifest(paths: DbtPaths) -> dict[str, Any]:
+    """Return the manifest as dbt wrote it last: after `compile` it has the compiled SQL."""
+    written = (paths.artifacts / "manifest.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(written)
     return parsed
 
 

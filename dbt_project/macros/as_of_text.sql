@@ -5,5 +5,11 @@
     {%- if model is defined and model.resource_type == 'unit_test' -%}
         {%- set given = var('as_of', given) -%}
     {%- endif -%}
+    {%- set instant = '^\\d{4}-\\d\\d-\\d\\d([ T]\\d\\d:\\d\\d(:\\d\\d([.]\\d+)?)?)?(Z|[+]00:?00)?$' -%}
+    {%- if given and not modules.re.match(instant, given | string) -%}
+        {%- do exceptions.raise_compiler_error(
+            "as_of is '" ~ given ~ "'; accepted: an instant in UTC, such as '2026-01-31 00:00:00'"
+        ) -%}
+    {%- endif -%}
     {{- return((given | string)[:19] | replace('T', ' ') if given else none) -}}
 {%- endmacro -%}

@@ -10,5 +10,8 @@
 
 {#- A key as a JSON pointer: in DuckDB's '$."key"' a * is a wildcard even between quotes. -#}
 {%- macro json_pointer(key) -%}
+    {%- if key is none or key is undefined -%}
+        {%- do exceptions.raise_compiler_error("a property is " ~ key ~ "; accepted: its name") -%}
+    {%- endif -%}
     {{- return(quoted('/' ~ key | string | replace('~', '~0') | replace('/', '~1'))) -}}
 {%- endmacro -%}

@@ -246,6 +246,16 @@ def test_what_was_not_merged_is_reported(case: Case) -> None:
     assert giants
 
 
+@pytest.mark.slow
+def test_an_alias_ties_its_user_whatever_else_is_limited(world: World, paths: DbtPaths) -> None:
+    merged = []
+    for limits in ({"email": 2}, {"alias": 1, "anonymous_id": 0, "email": 2}):
+        assert build(paths, identity_limits=limits).success
+        merged.append(sorted(world.rows("from analytics.user_merges")))
+    assert merged[0] == merged[1]
+    assert len(merged[0]) > 10
+
+
 @pytest.mark.parametrize("visibility", ["occurred", "received"])
 @pytest.mark.slow
 def test_who_was_tied_stays_tied(world: World, paths: DbtPaths, visibility: str) -> None:

@@ -258,6 +258,21 @@ def test_a_log_of_an_earlier_release_says_what_to_do(log: Log, model: str, colum
 
 
 @pytest.mark.slow
+def test_rows_made_with_other_vars_are_not_added_to(log: Log) -> None:
+    other = {"tracking_plan_blocks": ["nowhere"]}
+    log.build("event_log", full_refresh=True)
+    run = run_dbt(log.paths, "run", as_of=T, select=["event_log"], variables=other)
+    assert "run once: tailrace build --full-refresh" in run.failures[0].message
+    for full_refresh in (True, False):
+        run = run_dbt(
+            log.paths, "run", as_of=T, select=["event_log"], variables=other,
+            full_refresh=full_refresh,
+        )  # fmt: skip
+        assert run.success, run.failures
+    log.build("event_log", "event_copies", full_refresh=True)
+
+
+@pytest.mark.slow
 def test_what_was_known_stays_so_when_more_arrives(log: Log) -> None:
     """A live run at T saw what had arrived by T; asked later, `received` says the same."""
     arrived = f"coalesce(received_at, timestamp) <= timestamp '{T:%Y-%m-%d %H:%M:%S}'"

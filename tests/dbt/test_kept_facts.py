@@ -331,6 +331,19 @@ def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
 
 
 @pytest.mark.slow
+def test_a_fact_that_calls_another_time_occurred_at_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+    due = "select try_cast('2026-01-01' as timestamp) as occurred_at"
+    added = f"(select count(*) from ({due}) as t where {{{{ within_days('occurred_at', 7) }}}})"
+    facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, added))
+    (failure,) = facts.run().failures
+    assert failure.name == "user_facts"
+    assert "nothing else may be called occurred_at" in failure.message
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "read"),
     [

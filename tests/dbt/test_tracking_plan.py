@@ -273,6 +273,20 @@ def test_the_import_and_the_models_know_names_by_one_rule() -> None:
 
 
 @pytest.mark.slow
+def test_properties_are_of_their_event_however_it_is_spelt(site: Site) -> None:
+    for name in ("Session Started", "session_started"):
+        site.plan(
+            [("Session Started", *[""] * 6), (name, "never_sent", "string", "true", "", "", "")]
+        )
+        site.build(full_refresh=True)
+        found = site.rows(
+            "select count(*) > 5, count(*) = count(violations) from analytics.event_log "
+            "where event = 'Session Started'"
+        )
+        assert found == [(True, True)], name
+
+
+@pytest.mark.slow
 def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
     site.plan([], [])
     site.build(full_refresh=True)

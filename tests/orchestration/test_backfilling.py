@@ -247,7 +247,7 @@ def test_a_chain_keeps_names_apart_and_clocks(world: World) -> None:
             "users", "users_2",
         ),
     }  # fmt: skip
-    chain = read_chain({"nodes": nodes}, "lapsed")
+    chain = read_chain({"nodes": nodes, "sources": {}}, "lapsed")
     assert [step.is_dated for step in chain] == [False, False, True]
     with world.connect() as warehouse:
         from orchestration.chain import make_undated
@@ -257,6 +257,21 @@ def test_a_chain_keeps_names_apart_and_clocks(world: World) -> None:
         assert warehouse.rows(f"select * from {relation}") == [("b",)]
         relation = make_at(warehouse, chain, datetime(1970, 1, 1, tzinfo=UTC))
         assert warehouse.rows(f"select * from {relation}") == []
+
+
+def test_who_was_in_before_is_asked_anew_for_each_day() -> None:
+    stays = "source.t.tailrace.membership_intervals"
+    sources = {
+        stays: {
+            "schema": "tailrace", "name": "membership_intervals",
+            "relation_name": "w.tailrace.membership_intervals",
+        },
+    }  # fmt: skip
+    reading = node("stays", "select * from w.tailrace.membership_intervals")
+    reading["depends_on"]["nodes"].append(stays)
+    nodes = {"model.stays": reading, "model.lapsed": node("lapsed", "select 1", "stays")}
+    chain = read_chain({"nodes": nodes, "sources": sources}, "lapsed")
+    assert [step.is_dated for step in chain] == [True, True]
 
 
 def test_days_before_anybody_was_there_are_counted(filled: World) -> None:

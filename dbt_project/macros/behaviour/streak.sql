@@ -27,14 +27,15 @@
                     over (partition by events.user_id) as last_broken_at
             from {{ events }} as events
             {%- if resets is not none %}
-            left join (select user_id, max(reset_at) as reset_at from {{ resets }} group by user_id) as resets
-                on events.user_id = resets.user_id
+            left join (
+                select user_id as reset_user_id, max(reset_at) as reset_at from {{ resets }} group by user_id
+            ) as resets on events.user_id = resets.reset_user_id
             {%- endif %}
             {%- if reset_event is not none %}
             left join (
-                select user_id, max(occurred_at) as reset_at from {{ events }}
+                select user_id as reset_user_id, max(occurred_at) as reset_at from {{ events }}
                 where {{ named_event(reset_event) }} group by user_id
-            ) as reset_events on events.user_id = reset_events.user_id
+            ) as reset_events on events.user_id = reset_events.reset_user_id
             {%- endif %}
             where events.user_id is not null and {{ named_event(event) }}
             {%- if resets is not none %}

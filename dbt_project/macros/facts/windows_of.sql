@@ -1,5 +1,5 @@
 {#- What compiled SQL asks of occurred_at and the as-of, as conditions: the lookbacks by days and calendar days of the
-    trait macros. An error if it asks for the as-of in any other way. -#}
+    trait macros. An error if it asks for the as-of in any other way, or calls something else occurred_at. -#}
 {%- macro windows_of(sql) -%}
     {%- set now = modules.re.escape(as_of()) -%}
     {%- set day, today = local_date('occurred_at'), local_date(as_of()) -%}
@@ -14,6 +14,12 @@
             "facts that are kept may ask for the as-of by lookback only (days, calendar_days), so that it is known when"
             ~ " they change; found: ..." ~ rest.split(as_of())[0][-60:] ~ as_of()
             ~ ". What needs more is for a model that reads user_facts, such as user_traits"
+        ) -%}
+    {%- endif -%}
+    {%- if modules.re.search('(?i)(?<!occurred_at )(?<!occurred_at" )\\bas\\s+"?occurred_at\\b', sql) -%}
+        {%- do exceptions.raise_compiler_error(
+            "facts that are kept look back by when an event occurred: nothing else may be called occurred_at. Give"
+            ~ " the other time another name, and look back on it in a model that reads user_facts"
         ) -%}
     {%- endif -%}
     {%- set windows = ['occurred_at <= ' ~ as_of()] -%}

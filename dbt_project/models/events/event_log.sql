@@ -3,7 +3,7 @@
     incremental_strategy='append',
     on_schema_change='fail',
     pre_hook='{{ forget_changed_arrivals() }}',
-    post_hook='{{ mark_copies() }}'
+    post_hook=['{{ mark_copies() }}', '{{ note_made_with() }}']
 ) }}
 
 {%- set first_changed = find_changed_arrivals(
@@ -110,3 +110,4 @@ select
     {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked
 from checked
 left join repeated on checked.event_hash = repeated.event_hash
+{%- do check_made_with() if is_incremental() %}
