@@ -51,7 +51,9 @@ def test_while_a_process_is_stopped_no_other_sends_for_its_sync(
         other = second.start(beside(tmp_path), "sync", "traits", **life.environment)
         assert other.wait() == 1
         assert f"process {first.pid}" in " ".join(other.err.split() + other.out.split())
-        assert len(life.world.calls()) == sent
+        # What has been sent in full may not have been taken in yet when it is counted first.
+        by_first = max(sent, times) if point == "all bytes sent" else sent
+        assert sent <= len(life.world.calls()) <= by_first
         life.world.clock.sleep(3600)
         first.signal(signal.SIGCONT)
         assert first.wait() == 0, first.err
