@@ -39,53 +39,47 @@ periods as (
     group by user_id, period, known_period
 ),
 
-snapshots as (
+-- what each snapshot could know of a user, and whether the 30 days after it had a session
+by_user as (
+    select
+        {%- for snapshot in range(learnt_from + 1) %}
+            {%- set known = 'known_period >= ' ~ snapshot ~ ' and period <= ' ~ (snapshot + 2) %}
+            max(last_session_at) filter (where {{ known }}) as last_session_at_{{ snapshot }},
+            sum(sessions) filter (where {{ known }}) as sessions_90d_{{ snapshot }},
+            sum(sessions) filter (where {{ known }} and period = {{ snapshot }})
+                as sessions_30d_{{ snapshot }},
+            bool_or(period = {{ snapshot - 1 }}) as came_back_{{ snapshot }},
+        {%- endfor %}
+        user_id
+    from periods
+    group by user_id
+),
+
+-- where the log begins too late, every user would look like a new one
+log_begins as (
+    select max(period) as period from periods
+),
+
+observed as (
     {%- for snapshot in range(learnt_from + 1) %}
         select
+            user_id,
             {{ snapshot }} as snapshot_number,
-            {{ as_of() }} - interval '{{ 30 * snapshot }} days' as snapshot_at
+            {{ as_of() }} - interval '{{ 30 * snapshot }} days' as snapshot_at,
+            last_session_at_{{ snapshot }} as last_session_at,
+            coalesce(sessions_30d_{{ snapshot }}, 0) as sessions_30d,
+            sessions_90d_{{ snapshot }} as sessions_90d,
+            came_back_{{ snapshot }} as came_back
+        from by_user
+        where
+            sessions_90d_{{ snapshot }} > 0
+            {%- if snapshot > 0 %}
+                and {{ snapshot + 2 }} <= (select log_begins.period from log_begins)
+            {%- endif %}
         {%- if not loop.last %}
             union all
         {%- endif %}
     {%- endfor %}
-),
-
--- where the log begins too late, every user would look like a new one
-long_enough as (
-    select
-        snapshot_number,
-        snapshot_at
-    from snapshots
-    where snapshot_number = 0 or snapshot_number + 2 <= (select max(periods.period) from periods)
-),
-
-looked_at as (
-    select
-        periods.*,
-        long_enough.snapshot_number,
-        long_enough.snapshot_at,
-        periods.known_period >= long_enough.snapshot_number as is_known
-    from periods
-    inner join long_enough
-        on
-            periods.period >= long_enough.snapshot_number - 1
-            and periods.period <= long_enough.snapshot_number + 2
-),
-
-observed as (
-    select
-        user_id,
-        snapshot_number,
-        snapshot_at,
-        max(last_session_at) filter (where is_known) as last_session_at,
-        coalesce(
-            sum(sessions) filter (where is_known and period = snapshot_number), 0
-        ) as sessions_30d,
-        sum(sessions) filter (where is_known) as sessions_90d,
-        count(*) filter (where period = snapshot_number - 1) > 0 as came_back
-    from looked_at
-    group by user_id, snapshot_number, snapshot_at
-    having count(*) filter (where is_known) > 0
 )
 
 select
