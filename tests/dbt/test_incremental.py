@@ -43,6 +43,14 @@ LATER = {
             if(hash(message_id) % 3 = 0, null, message_id) as message_id, null as user_id
         ) from tracks where hash(message_id) % 9 = 0
     """,
+    "rows come that have no key but their message's": """
+        insert into raw.tracks select * replace (if(hash(id) % 2 = 0, null, '') as id,
+            'for ' || id as message_id) from tracks where hash(id) % 11 = 0
+    """,
+    "some of them are replaced by others": """
+        update raw.tracks set message_id = message_id || '-new'
+            where coalesce(id, '') = '' and hash(message_id) % 5 = 0
+    """,
     "a message comes once more, and its first copy goes": """
         insert into raw.tracks select * replace (id || '-again' as id,
             received_at + interval 3 hour as received_at) from tracks where id like '%7';

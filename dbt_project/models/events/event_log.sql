@@ -6,8 +6,24 @@
     post_hook=['{{ mark_copies() }}', '{{ note_made_with() }}']
 ) }}
 
+{#- an id is there nearly always: where it is, no more is read -#}
+{%- set keys %}
+    (
+        select
+            id as row_id,
+            received_at
+        from {{ ref('stg_tracks') }}
+        where id <> ''
+        union all
+        select
+            row_id,
+            received_at
+        from {{ ref('stg_tracks') }}
+        where id = '' or id is null
+    )
+{%- endset %}
 {%- set first_changed = find_changed_arrivals(
-    ref('stg_tracks'), hour=arrival_hour('received_at'), theirs=row_hash(), ours='row_hash'
+    keys, hour=arrival_hour('received_at'), theirs=row_hash(), ours='row_hash'
 ) if is_incremental() else none %}
 {%- set aliases = seed_rows(ref('event_aliases'), keyed=['alias', 'event']) %}
 {%- set planned = planned_events(seed_rows(ref('tracking_plan'), keyed=['event'])) %}

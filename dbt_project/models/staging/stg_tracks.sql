@@ -1,6 +1,7 @@
 with source as ({{ layout_tracks() }})
 
 select
+    id,
     coalesce(nullif(id, ''), nullif(message_id, '')) as row_id,
     nullif(message_id, '') as message_id,
     {{ known_id('user_id') }} as user_id,
