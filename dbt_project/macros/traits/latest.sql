@@ -1,11 +1,8 @@
-{#- Aggregate over identifies: the value of the latest row that has one. Equal times are decided by
-    (received_at, row_id). -#}
-{%- macro latest(column) -%}
-    {{- return(adapter.dispatch('latest', 'tailrace')(column)) -}}
+{#- Aggregate: the value of the last row that has one, by `number`, a column that numbers the rows without ties. -#}
+{%- macro latest(column, number) -%}
+    {{- return(adapter.dispatch('latest', 'tailrace')(column, number)) -}}
 {%- endmacro -%}
 
-{%- macro duckdb__latest(column) -%}
-    last({{ column }} order by occurred_at, received_at, row_id) filter (
-        where {{ column }} is not null
-    )
+{%- macro duckdb__latest(column, number) -%}
+    arg_max({{ column }}, {{ number }})
 {%- endmacro -%}
