@@ -16,16 +16,10 @@ primary_emails as (
     where is_primary
 ),
 
--- known by an identify, by an event, or by both
-users as (
-    select user_id from profiles
-    union
-    select user_id from facts
-),
-
 combined as (
     select
-        users.user_id,
+        -- known by an identify, by an event, or by both
+        coalesce(profiles.user_id, facts.user_id) as user_id,
         primary_emails.email,
         profiles.phone,
         profiles.country,
@@ -72,13 +66,12 @@ combined as (
         rfm.rfm_frequency,
         rfm.rfm_monetary,
         churn.churn_risk
-    from users
-    left join profiles on users.user_id = profiles.user_id
-    left join facts on users.user_id = facts.user_id
-    left join churn on users.user_id = churn.user_id
-    left join suggestions on users.user_id = suggestions.user_id
-    left join rfm on users.user_id = rfm.user_id
-    left join primary_emails on users.user_id = primary_emails.user_id
+    from profiles
+    full join facts on profiles.user_id = facts.user_id
+    left join primary_emails on profiles.user_id = primary_emails.user_id
+    left join churn on facts.user_id = churn.user_id
+    left join suggestions on facts.user_id = suggestions.user_id
+    left join rfm on facts.user_id = rfm.user_id
 )
 
 select
