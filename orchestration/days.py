@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from destinations.errors import ConfigError
 from orchestration.project_vars import project_vars
@@ -26,8 +26,13 @@ def project_zone(project_dir: Path) -> ZoneInfo:
             f"there is no time zone {name!r}",
             file="dbt_project.yml",
             key="vars.time_zone",
-            accepted=["a name of the IANA database, such as Europe/Berlin"],
+            accepted=[_nearest(str(name)) or "a name of the IANA database, such as Europe/Berlin"],
         ) from None
+
+
+def _nearest(name: str) -> str | None:
+    """Return the zone that is written so but for its capitals."""
+    return next((zone for zone in available_timezones() if zone.lower() == name.lower()), None)
 
 
 def last_second(day: date, zone: ZoneInfo) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any
 
 from destinations.errors import ConfigError
 from orchestration.accounts import open_account, read_accounts
+from orchestration.days import project_zone
 from orchestration.dbt import DbtPaths, manifest
 from orchestration.event_names import events_named, misnamed
 from orchestration.exposures import check_exposure_names
@@ -48,6 +49,7 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
             findings.append(_finding(rule, error))
 
     attempt("profile", lambda: read_output(paths, environment))
+    attempt("time-zone", lambda: project_zone(paths.project_dir))
     attempt("dbt", lambda: manifest(paths))
     if "dbt" in found:
         attempt("project", lambda: read_project(found["dbt"], paths.project_dir))

@@ -151,6 +151,7 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     assert own.json("validate") == {"ok": True, "findings": []}
     edit(own.project / "destinations.yml", "api_key:", "api_kee:")
     edit(own.project / "models" / "syncs.yml", "sends: traits", "sends: trait")
+    edit(own.project / "dbt_project.yml", "time_zone: UTC", "time_zone: europe/berlin")
     audience = own.project / "models" / "audiences" / "depth_nudge.sql"
     audience.write_text(audience.read_text() + "\nand now() > last_session_at")
     (audience.parent / "undescribed.sql").write_text("select user_id from {{ ref('user_traits') }}")
@@ -161,7 +162,7 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     assert misnamed["file"] == "models/facts/user_activity.sql"
     assert (misnamed["line"], misnamed["severity"]) == (11, "warning")
     assert {finding["rule"] for finding in found} == {
-        "destinations", "project", "clock", "event-name", "contract",
+        "destinations", "project", "clock", "event-name", "contract", "time-zone",
     }  # fmt: skip
     assert all(finding["file"] for finding in found)
 

@@ -80,3 +80,12 @@ def test_a_zone_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="there is no time zone") as raised:
         project_zone(tmp_path)
     assert (raised.value.file, raised.value.key) == ("dbt_project.yml", "vars.time_zone")
+    assert raised.value.accepted == ("a name of the IANA database, such as Europe/Berlin",)
+
+
+def test_a_zone_in_other_capitals(tmp_path: Path) -> None:
+    """The engine knows it, the days of a backfill would not."""
+    (tmp_path / "dbt_project.yml").write_text("vars: {time_zone: europe/berlin}")
+    with pytest.raises(ConfigError, match="there is no time zone") as raised:
+        project_zone(tmp_path)
+    assert raised.value.accepted == ("Europe/Berlin",)
