@@ -19,7 +19,7 @@ import pytest
 
 from destinations.clock import SystemClock
 from destinations.errors import ConfigError
-from orchestration.dbt import DbtPaths, run_dbt
+from orchestration.dbt import DbtPaths, DbtRun, run_dbt
 from orchestration.load import load_sample
 from orchestration.tracking_plan.names import EVENT_KEY_SQL
 from orchestration.warehouse import Warehouse
@@ -112,11 +112,14 @@ class Site:
     tracks: pd.DataFrame
 
     def build(self, target: str = "dev", **given: Any) -> None:
+        run = self.run(target, **given)
+        assert run.success, run.failures
+
+    def run(self, target: str = "dev", **given: Any) -> DbtRun:
         paths = DbtPaths(self.project, self.project, target=target)
         select = ["+events", "event_violations", "tracking_plan", "event_aliases"]
         exclude = ["resource_type:unit_test", "resource_type:exposure", "resource_type:test"]
-        run = run_dbt(paths, "build", as_of=T, select=select, exclude=exclude, **given)
-        assert run.success, run.failures
+        return run_dbt(paths, "build", as_of=T, select=select, exclude=exclude, **given)
 
     def plan(self, rows: list[tuple[str, ...]], aliases: list[tuple[str, str]] = ALIASES) -> None:
         for name, header, cells in (
@@ -294,6 +297,16 @@ def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
         "select count(violations), count(*) filter (where is_blocked) from analytics.event_log"
     ) == [(0, 0)]
     assert site.rows("select count(*) from analytics.event_violations") == [(0,)]
+
+
+@pytest.mark.slow
+def test_an_alias_of_two_events_is_refused(site: Site) -> None:
+    """It was the last one in the alphabet. Twice of one event, in whatever spelling, is nothing wrong."""
+    site.plan(PLAN, [("visit begun", "session started"), ("VisitBegun", "Session Started")])
+    site.build(full_refresh=True)
+    site.plan(PLAN, [("visit begun", "session started"), ("VisitBegun", "Feature Used")])
+    failed, *_ = site.run(full_refresh=True).failures
+    assert "visit begun is Feature Used, and that it is Session Started" in failed.message
 
 
 @pytest.mark.slow
