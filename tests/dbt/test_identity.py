@@ -291,3 +291,32 @@ def test_a_mistaken_var_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         build(paths, **variables)
+
+
+@pytest.mark.slow
+def test_calls_under_one_key_count_alike_wherever_they_lie(
+    tmp_path: Path, paths: DbtPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is used more than once, by copies of a message and by other ones."""
+    path = tmp_path / "warehouse.duckdb"
+    monkeypatch.setenv("TAILRACE_DUCKDB", str(path))
+    calls = """
+        select 'r' || n % 50 as id, 'm' || n % 400 as message_id, 'u' || n % 50 as user_id,
+            'p' || n % 7777 as phone, n % 6666 || '@x.org' as email, 'plan ' || n % 5555 as plan,
+            timestamp '2026-06-01' as timestamp, timestamp '2026-06-01' as received_at
+        from range(20000) as calls(n)
+    """
+    found = []
+    for way in ("n asc", "n desc", "hash(n)"):
+        with open_duckdb(path, clock=SystemClock()) as warehouse:
+            create_raw(warehouse)
+            create_tables(warehouse)
+            warehouse.execute("delete from raw.identifies")
+            warehouse.execute(f"insert into raw.identifies by name {calls} order by {way}")
+        select = ["+user_profile", "+user_emails"]
+        assert run_dbt(paths, "run", as_of=AS_OF, select=select).success
+        with open_duckdb(path, clock=SystemClock()) as warehouse:
+            tables = ("identifies_as_of", "user_profile", "user_emails")
+            found.append([sorted(warehouse.rows(f"from analytics.{table}")) for table in tables])
+    assert len(found[0][1]) == 50
+    assert found[0] == found[1] == found[2]

@@ -6,7 +6,8 @@ visible as (
     select
         *,
         row_number() over (
-            partition by coalesce(message_id, row_id) order by received_at, row_id
+            partition by coalesce(message_id, row_id)
+            order by received_at, row_id, occurred_at, previous_id, user_id
         ) as copy_number
     from aliases
     where

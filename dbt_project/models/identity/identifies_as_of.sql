@@ -21,8 +21,22 @@ repeated as (
 ranked as (
     select
         *,
+        -- by all of it in the end: of copies that differ under one key, the same one has to win
         row_number() over (
-            partition by coalesce(message_id, row_id) order by received_at, row_id
+            partition by coalesce(message_id, row_id)
+            order by
+                received_at,
+                row_id,
+                occurred_at,
+                user_id,
+                anonymous_id,
+                email,
+                phone,
+                country,
+                region,
+                time_zone,
+                plan,
+                signup_at
         ) as copy_number
     from visible
     where coalesce(message_id, row_id) in (select repeated.identify_id from repeated)

@@ -6,7 +6,8 @@ ranked as (
         email,
         occurred_at,
         row_number() over (
-            partition by user_id order by occurred_at desc, received_at desc, row_id desc
+            partition by user_id
+            order by occurred_at desc, received_at desc, row_id desc, email asc
         ) as recency
     from identifies
     where email is not null

@@ -1,10 +1,21 @@
 with identifies as (select * from {{ ref('user_identifies') }}),
 
--- put in order once, not for each value
+-- in order once, not for each value; by all of it in the end, so that it is always the same order
 numbered as (
     select
         *,
-        row_number() over (order by occurred_at, received_at, row_id) as call_number
+        row_number() over (
+            order by
+                occurred_at,
+                received_at,
+                row_id,
+                phone,
+                country,
+                region,
+                time_zone,
+                plan,
+                signup_at
+        ) as call_number
     from identifies
 )
 
