@@ -6,7 +6,7 @@
     post_hook=['{{ mark_copies() }}', '{{ note_made_with() }}']
 ) }}
 
-{#- an id is there nearly always: where it is, no more is read -#}
+{#- row_id as stg_tracks makes it, by halves: where rows have an id, the engine reads no more -#}
 {%- set keys %}
     (
         select
