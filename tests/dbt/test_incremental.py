@@ -192,6 +192,20 @@ def test_only_hours_that_have_changed_are_read(log: Log) -> None:
     assert read_again == [(hour,)]
 
 
+def test_events_of_devices_lie_together(log: Log) -> None:
+    """So that who asks for those of users need not read their blocks, nor the other way round."""
+    log.build("event_log", full_refresh=True)
+    turns = (
+        "select count(*) filter (where is_device), count(*) filter (where not is_device), "
+        "count(*) filter (where is_device <> was_device) from (select user_id is null as is_device, "
+        "lag(user_id is null) over (order by rowid) as was_device from analytics.event_log)"
+    )
+    with log.open() as warehouse:
+        ((devices, users, changes),) = warehouse.rows(turns)
+    assert min(devices, users) > 100
+    assert changes <= 5, "one, and two more for each thread that may write"
+
+
 @pytest.mark.slow
 def test_a_row_that_is_read_again_may_be_a_copy_of_another_event(log: Log) -> None:
     """Under its own key: what else the row says is the same."""

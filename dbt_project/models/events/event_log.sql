@@ -39,7 +39,8 @@
     {%- endif %}
 {%- endset %}
 
-with arrived as (
+-- not materialized: the engine would hold, and spill, the whole log for what reads it twice
+with arrived as not materialized (
     select
         coalesce(message_id, row_id) as event_id,
         row_id,
@@ -66,7 +67,7 @@ counted as (
     {%- endif %}
 ),
 
-repeated as (
+repeated as materialized (
     select event_hash
     from counted
     group by event_hash
@@ -92,7 +93,7 @@ named as materialized (
     left join known_events on {{ event_key('names.event') }} = known_events.event_key
 ),
 
-renamed as (
+renamed as not materialized (
     select
         arrived.* replace (named.canonical_event as event),
         {{ json_kinds('arrived.properties', planned_keys(planned)) }} as kinds
@@ -100,7 +101,7 @@ renamed as (
     left join named on arrived.event = named.event
 ),
 
-checked as (
+checked as not materialized (
     select
         * exclude (kinds),
         {{ plan_violations('event', 'properties', 'kinds', planned) }} as violations,
@@ -108,22 +109,30 @@ checked as (
     from renamed
 )
 
-select
-    checked.event_id,
-    checked.row_id,
-    checked.user_id,
-    checked.anonymous_id,
-    checked.event,
-    checked.properties,
-    checked.occurred_at,
-    checked.received_at,
-    checked.arrived_in,
-    checked.row_hash,
-    checked.event_hash,
-    checked.content_hash,
-    repeated.event_hash is not null as has_copies,
-    checked.violations,
-    {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked
-from checked
-left join repeated on checked.event_hash = repeated.event_hash
+-- by halves, so that events of devices lie together in the table: who asks for those of users,
+-- or for those of devices, need not read blocks that have only the others
+{%- for half in ('user_id is not null', 'user_id is null') %}
+    select
+        checked.event_id,
+        checked.row_id,
+        checked.user_id,
+        checked.anonymous_id,
+        checked.event,
+        checked.properties,
+        checked.occurred_at,
+        checked.received_at,
+        checked.arrived_in,
+        checked.row_hash,
+        checked.event_hash,
+        checked.content_hash,
+        repeated.event_hash is not null as has_copies,
+        checked.violations,
+        {{ is_blocked('checked.event', 'checked.violations', planned) }} as is_blocked
+    from checked
+    left join repeated on checked.event_hash = repeated.event_hash
+    where checked.{{ half }}
+    {%- if not loop.last %}
+        union all
+    {%- endif %}
+{%- endfor %}
 {%- do check_made_with() if is_incremental() %}
