@@ -5,17 +5,10 @@
 {%- macro interval_stats(events, event, as) -%}
     select
         user_id,
-        count(gap_seconds) as {{ as }}_gaps,
-        {{ exact_median('gap_seconds') }} / 86400 as {{ as }}_gap_median_days,
+        greatest(count(occurred_at) - 1, 0) as {{ as }}_gaps,
+        {{ median_gap_seconds('occurred_at') }} / 86400 as {{ as }}_gap_median_days,
         max(occurred_at) as last_{{ as }}_at
-    from (
-        select
-            user_id,
-            occurred_at,
-            {{ seconds_between('lag(occurred_at) over (partition by user_id order by occurred_at)', 'occurred_at') }}
-                as gap_seconds
-        from {{ events }}
-        where user_id is not null and {{ named_event(event) }}
-    ) as gaps
+    from {{ events }}
+    where user_id is not null and {{ named_event(event) }}
     group by user_id
 {%- endmacro -%}

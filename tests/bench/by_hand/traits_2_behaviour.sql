@@ -48,8 +48,14 @@ sessions as materialized (
 rhythm as (
     select
         user_id,
-        quantile_cont((epoch_us(occurred_at) - epoch_us(previous_at)) / 1000000.0, 0.5) / 86400
-            as session_gap_median_days,
+        -- not quantile_cont of the gaps, which after a window is ten times as slow here
+        list_median([
+            (epoch_us(gap[2]) - epoch_us(gap[1])) / 1000000.0
+            for gap in list_zip(
+                list_sort(list(occurred_at))[:-2],
+                list_sort(list(occurred_at))[2:]
+            )
+        ]) / 86400 as session_gap_median_days,
         case
             when max(occurred_at) >= cast(getvariable('as_of') as date) - 1
                 then 1 + cast(max(occurred_at) as date) - cast(max(occurred_at) filter (
