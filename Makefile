@@ -7,7 +7,7 @@ EVENTS ?= 225000
 
 help:
 	@echo "make demo      the whole way on the bundled sample, against a sandbox on this machine"
-	@echo "make test      the tests of every part, with 20 processes killed and 2,000 seeds; 4 to 7 minutes"
+	@echo "make test      the tests of every part, with 20 processes killed and 2,000 seeds; 4 to 8 minutes"
 	@echo "make test-slow the tests that are left: longer logs, more days and lives; 15 to 20 minutes"
 	@echo "make test-all  both, with the long forms of the crash tests, random lives and days"
 	@echo "make sim       deliveries of many random seeds in simulated time (SEEDS=100000: 40 minutes)"
