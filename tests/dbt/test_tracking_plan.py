@@ -192,6 +192,14 @@ def test_names_violations_and_what_is_blocked_are_the_same(case: Case) -> None:
     assert rules == {"required", "type", "allowed_values", "pattern", "unplanned"}
 
 
+def test_the_plan_is_asked_for_without_a_join(case: Case) -> None:
+    """DuckDB can make a join of `in`, which is worked out for all rows, of whichever event."""
+    path = case.site.project / "target/compiled/tailrace/models/events/event_log.sql"
+    [(_, plan)] = case.site.rows(f"explain {path.read_text()}")
+    assert "Join Type: LEFT" in plan
+    assert "Join Type: MARK" not in plan
+
+
 def test_what_is_blocked_is_in_no_event(case: Case) -> None:
     kept = {row_id for (row_id,) in case.site.rows("select row_id from analytics.events")}
     expected = {row["id"] for row, name, _, blocked in case.expected() if name and not blocked}

@@ -8,18 +8,13 @@
     case when {{ blocked_id(column) }} then null else trim({{ column }}) end
 {%- endmacro -%}
 
-{#- Whether a text is empty or such an id: true, or else false or null. -#}
+{#- Whether a text is empty or such an id; false for null. -#}
 {%- macro blocked_id(column) -%}
     {%- set blocked = [quoted('')] -%}
     {%- for value in identity_blocked() -%}
         {%- do blocked.append('lower(' ~ quoted(value | trim) ~ ')') -%}
     {%- endfor -%}
-    {{- return(adapter.dispatch('is_one_of', 'tailrace')('lower(trim(' ~ column ~ '))', blocked)) -}}
-{%- endmacro -%}
-
-{#- Not `in`, which becomes a join that is worked out for every row, whether or not the id is asked for. -#}
-{%- macro duckdb__is_one_of(value, literals) -%}
-    list_position([{{ literals | join(', ') }}], {{ value }}) > 0
+    {{- return(is_one_of('lower(trim(' ~ column ~ '))', blocked)) -}}
 {%- endmacro -%}
 
 {#- The var identity_blocked; null is none. -#}

@@ -13,7 +13,7 @@
         {%- do names.append(quoted(one['event'])) -%}
     {%- endfor -%}
     {%- if names -%}
-        coalesce({{ violations }} is not null and {{ event }} in ({{ names | join(', ') }}), false)
+        {{ violations }} is not null and {{ is_one_of(event, names) }}
     {%- else -%}
         false
     {%- endif -%}

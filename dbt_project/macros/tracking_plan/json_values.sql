@@ -31,7 +31,7 @@
         'date-time': [],
         'null': [],
     } -%}
-    {%- set right = ['NULL'] -%}
+    {%- set right = ["'NULL'"] -%}
     {%- for type in types -%}
         {%- if type not in kinds_of -%}
             {%- do exceptions.raise_compiler_error(
@@ -39,11 +39,11 @@
                 ~ (kinds_of | join(', '))
             ) -%}
         {%- endif -%}
-        {%- do right.extend(kinds_of[type]) -%}
+        {%- for kind_of in kinds_of[type] -%} {%- do right.append(quoted(kind_of)) -%} {%- endfor -%}
     {%- endfor -%}
     {%- set text = 'json_extract_string(' ~ column ~ ', ' ~ json_pointer(key) ~ ')' -%}
     case
-        when coalesce({{ kind }}, 'NULL') in ('{{ right | join("', '") }}') then false
+        when {{ kind }} is null or {{ is_one_of(kind, right) }} then false
         {%- if 'date-time' in types and 'string' not in types %}
         when {{ kind }} = 'VARCHAR' then not (
             regexp_matches({{ text }}, '^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}')
@@ -78,14 +78,14 @@
     case
         when coalesce({{ kind }}, 'NULL') = 'NULL' then false
         {%- if texts %}
-        when {{ kind }} = 'VARCHAR' then {{ text }} not in ({{ texts | join(', ') }})
+        when {{ kind }} = 'VARCHAR' then not {{ is_one_of(text, texts) }}
         {%- endif %}
         {%- if booleans %}
-        when {{ kind }} = 'BOOLEAN' then {{ text }} not in ({{ booleans | join(', ') }})
+        when {{ kind }} = 'BOOLEAN' then not {{ is_one_of(text, booleans) }}
         {%- endif %}
         {%- if numbers %}
-        when {{ kind }} in ('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')
-            then cast({{ text }} as double) not in ({{ numbers | join(', ') }})
+        when {{ is_one_of(kind, ["'BIGINT'", "'UBIGINT'", "'HUGEINT'", "'UHUGEINT'", "'DOUBLE'"]) }}
+            then not {{ is_one_of('cast(' ~ text ~ ' as double)', numbers) }}
         {%- endif %}
         else true
     end

@@ -1,13 +1,12 @@
 {#- What is wrong with an event by the tracking plan: a JSON array of objects (rule, property), as text; null if
-    nothing is. `planned` is what planned_events returns, `event` is a canonical name, and `kinds` holds what
-    json_kinds says of the keys of the plan.
+    nothing is. `planned` is what planned_events returns, `event` is a canonical name, and `kinds` is what
+    planned_kinds says of the row.
 
     Rules are those of JSON Schema (https://json-schema.org/draft/2020-12): required, type, enum (allowed_values) and
     pattern, of the event's own properties; a property that the plan does not name is right. Otherwise than there, a
     null counts as a property that is not there, as everywhere here, unless the plan names null among its types.
     An event that the plan does not name breaks the rule `unplanned`. -#}
 {%- macro plan_violations(event, properties, kinds, planned) -%}
-    {%- set keys = planned_keys(planned) -%}
     {%- if not planned -%}
         cast(null as varchar)
     {%- else -%}
@@ -16,7 +15,7 @@
         {%- for one in planned %}
         {%- set checks = [] %}
         {%- for row in one['properties'] %}
-        {%- set kind = kinds ~ '[' ~ (keys.index(row['property']) + 1) ~ ']' %}
+        {%- set kind = kinds ~ '[' ~ loop.index ~ ']' %}
         {%- do checks.extend(property_checks(row, properties, kind)) %}
         {%- endfor %}
         when {{ event }} = {{ quoted(one['event']) }}

@@ -96,7 +96,7 @@ named as materialized (
 renamed as not materialized (
     select
         arrived.* replace (named.canonical_event as event),
-        {{ json_kinds('arrived.properties', planned_keys(planned)) }} as kinds
+        {{ planned_kinds('named.canonical_event', 'arrived.properties', planned) }} as kinds
     from arrived
     left join named on arrived.event = named.event
 ),
