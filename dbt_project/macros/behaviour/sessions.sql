@@ -6,25 +6,28 @@
     {%- do whole_number('minutes', minutes) -%}
     select
         user_id,
-        min(occurred_at) as started_at,
-        max(occurred_at) as ended_at,
-        count(*) as events,
-        {{ seconds_between('min(occurred_at)', 'max(occurred_at)') }} as seconds
+        occurred_at as started_at,
+        ended_at,
+        events,
+        {{ seconds_between('occurred_at', 'ended_at') }} as seconds
     from (
         select
             user_id,
             occurred_at,
-            sum(case when occurred_at > previous_at + interval '{{ minutes }} minutes' then 1 else 0 end) over (
-                partition by user_id order by occurred_at range unbounded preceding
-            ) as nth
+            -- few rows are left here, each the first of a session: it lasts until the event before the next of them
+            lead(previous_at, 1, last_at) over (partition by user_id order by occurred_at) as ended_at,
+            lead(nth, 1, events + 1) over (partition by user_id order by occurred_at) - nth as events
         from (
             select
                 user_id,
                 occurred_at,
-                lag(occurred_at) over (partition by user_id order by occurred_at) as previous_at
+                lag(occurred_at) over (partition by user_id order by occurred_at) as previous_at,
+                row_number() over (partition by user_id order by occurred_at) as nth,
+                max(occurred_at) over (partition by user_id) as last_at,
+                count(*) over (partition by user_id) as events
             from {{ events }}
             where user_id is not null
         ) as followed
-    ) as numbered
-    group by user_id, nth
+        where previous_at is null or occurred_at > previous_at + interval '{{ minutes }} minutes'
+    ) as begun
 {%- endmacro -%}
