@@ -37,6 +37,7 @@ KEYS = (
     *("a.b", "ä", "with space", "*", "a*", "a[0]", "$", "?", "#-1", "0", "-1", "~", "~1", "a/b"),
     *("/", "", "it's", 'quo"te', "\\", "back\\slash", 'e\\"', "{{ x }}", "%", "tab\t", "new\nline"),
 )
+OBJECT = "select said, {{ json_object('said') }} as found from said"
 FIFTHS = "select number, {{ fifth('number') }} as score from numbers"
 # days around the change of the clocks have 23 and 25 hours
 WORLDS = [
@@ -107,7 +108,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """Return the models as dbt renders them: in UTC, whose days need no clock, and in a zone."""
     models = {call.name: f"select * from ({call.sql}) as found" for call in RELATIONS}
     models |= {name: grouped(calls) for name, calls in AGGREGATES.items()}
-    models |= {"keys": read_keys(), "fifths": FIFTHS}
+    models |= {"keys": read_keys(), "object": OBJECT, "fifths": FIFTHS}
     folder = tmp_path_factory.mktemp("macros") / "project"
     project = MacroProject(folder, models | mistaken_models())
     variables = {"as_of": str(WORLDS[0].as_of)}
@@ -238,6 +239,22 @@ def test_any_text_is_a_key(compiled: Compiled) -> None:
         alone[place] = everything[key]
         assert list(found[1 + place]) == alone
     assert set(found[-1]) == {None}
+
+
+@pytest.mark.parametrize("type_", ["json", "varchar"])
+def test_what_is_no_object_is_an_empty_one(type_: str, compiled: Compiled) -> None:
+    objects = ["{}", '{"a": 1}', ' {"a": {"b": [1]}}', '\n\t\r {"a": "}"} ']
+    others = ["[]", '[{"a": 1}]', " [1]", "null", "1", '"{"', '"{}"', "true", None]
+    no_json = (
+        ["", " ", "{", '{"a": 1', "{'a': 1}", '{"a": 1} {}', "a"] if type_ == "varchar" else []
+    )
+    with duckdb.connect() as connection:
+        connection.execute(f"create table said (said {type_})")
+        connection.executemany(
+            "insert into said values (?)", [[said] for said in [*objects, *others, *no_json]]
+        )
+        found = dict(connection.execute(compiled.sql[HERE]["object"]).fetchall())
+    assert found == {said: said for said in objects} | dict.fromkeys([*others, *no_json], "{}")
 
 
 @pytest.fixture(scope="module")
