@@ -14,10 +14,17 @@ from destinations.clock import Clock
 from destinations.errors import ConfigError
 from orchestration.accounts import rendered
 from orchestration.dbt import DbtPaths
+from orchestration.sql.names import text
 from orchestration.warehouse import Connect, Warehouse
 from orchestration.warehouse.locks import Tell, in_silence
 
 ENGINES = ("duckdb",)
+RESOURCES = (
+    "memory_limit", "max_memory", "threads", "worker_threads",
+    "temp_directory", "max_temp_directory_size",
+)  # fmt: skip
+"""Of the profile's `settings`, those that say what of the machine DuckDB may take (duckdb.org/docs/
+current/configuration/overview). The others are for the SQL of dbt's models."""
 
 
 def read_output(paths: DbtPaths, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -61,32 +68,58 @@ def connector(
     """Return how to open the warehouse that dbt builds in; its profile is read at first use.
 
     To open it raises:
-        ConfigError: as `read_output`, or the target has no file to come back to.
+        ConfigError: as `read_output`, the target has no file to come back to, or one of RESOURCES
+            in its `settings` is refused.
         LockedError: somebody else still holds it after `deadline` seconds.
     """
 
     @cache
-    def path() -> Path:
-        return _path(paths, environment)
+    def target() -> tuple[Path, dict[str, str]]:
+        where, output = _chosen(paths, environment)
+        file = paths.profiles_dir / "profiles.yml"
+        return _path(output, file, where), _resources(output, environment, file, where)
 
     def connect(deadline: float = 60.0) -> Warehouse:
         from orchestration.warehouse.duckdb import open_duckdb
 
-        return open_duckdb(path(), clock=clock, deadline=deadline, tell=tell)
+        path, resources = target()
+        warehouse = open_duckdb(path, clock=clock, deadline=deadline, tell=tell)
+        for key, statement in resources.items():
+            try:
+                warehouse.execute(statement)
+            except warehouse.errors as error:
+                warehouse.close()
+                raise ConfigError(
+                    str(error), file=str(paths.profiles_dir / "profiles.yml"), key=key
+                ) from None
+        return warehouse
 
     return connect
 
 
-def _path(paths: DbtPaths, environment: Mapping[str, str]) -> Path:
-    where, output = _chosen(paths, environment)
+def _path(output: Mapping[str, Any], file: Path, where: str) -> Path:
     path = str(output.get("path", ":memory:"))
     if path.startswith((":memory:", "md:", "motherduck:")):
         raise ConfigError(
             f"the warehouse has to be a file that stays, not {path!r}",
-            file=str(paths.profiles_dir / "profiles.yml"),
+            file=str(file),
             key=f"{where}.path",
         )
     return Path(path)
+
+
+def _resources(
+    output: Mapping[str, Any], environment: Mapping[str, str], file: Path, where: str
+) -> dict[str, str]:
+    """Return by key the statements that keep a connection to what dbt's may take."""
+    settings = output.get("settings") or {}
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            "has to be a mapping of settings", file=str(file), key=f"{where}.settings"
+        )
+    keys = {f"{where}.settings.{name}": name for name in settings if str(name).lower() in RESOURCES}
+    values = {key: rendered(settings[keys[key]], environment, file, key, need=True) for key in keys}
+    return {key: f"set {keys[key]} = {text(str(value))}" for key, value in values.items()}
 
 
 def default_environment(project_dir: Path) -> None:

@@ -75,6 +75,46 @@ def test_it_opens_the_file(tmp_path: Path, clock: FakeClock) -> None:
     assert path.exists()
 
 
+def test_what_dbt_may_take_of_the_machine_holds_for_every_connection(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    settings = (
+        "{TimeZone: Europe/Berlin, memory_limit: \"{{ env_var('MEMORY', '6GB') }}\", Threads: 1, "
+        f"temp_directory: {tmp_path / 'spilled'}, s3_region: nowhere}}"
+    )
+    profiles = PROFILES.replace("{TimeZone: UTC}", settings)
+    environment = {"TAILRACE_DUCKDB": str(tmp_path / "w.duckdb"), "MEMORY": "1GiB"}
+    asked = ", ".join(
+        f"current_setting('{name}')"
+        for name in ("memory_limit", "threads", "temp_directory", "TimeZone")
+    )
+    with connector(write(tmp_path, profiles), environment, clock=clock)(deadline=0) as warehouse:
+        found = warehouse.rows(f"select {asked}")
+    assert found == [("1.0 GiB", 1, str(tmp_path / "spilled"), "UTC")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "said"),
+    [
+        ("{memory_limit: lots}", ".memory_limit", "Memory must have a number (e.g. 1GB)"),
+        ("{threads: 0}", ".threads", "at least 1 thread"),
+        ("{MAX_MEMORY: \"{{ env_var('MEMORY') }}\"}", ".MAX_MEMORY", "MEMORY is not set"),
+        ("6GB", "", "mapping"),
+    ],
+)
+def test_a_setting_that_is_refused_is_named(
+    tmp_path: Path, clock: FakeClock, settings: str, key: str, said: str
+) -> None:
+    paths = write(tmp_path, PROFILES.replace("{TimeZone: UTC}", settings))
+    connect = connector(paths, {"TAILRACE_DUCKDB": str(tmp_path / "w.duckdb")}, clock=clock)
+    for _ in range(2):  # the first must have let the file go
+        with pytest.raises(ConfigError) as raised:
+            connect(deadline=0)
+        assert said in raised.value.message
+        assert raised.value.file == str(tmp_path / "profiles.yml")
+        assert raised.value.key == f"tailrace.outputs.dev.settings{key}"
+
+
 @pytest.mark.parametrize(
     ("profiles", "project", "target", "file", "key", "words"),
     [
