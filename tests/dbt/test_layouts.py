@@ -257,6 +257,20 @@ def test_event_tables_can_be_listed_and_events_renamed(small: Site) -> None:
 
 
 @pytest.mark.slow
+def test_a_listed_table_that_says_no_event_is_called_like_it(small: Site) -> None:
+    with small.connect() as connection:
+        connection.execute("""
+            create schema shop;
+            create table shop."Order's Paid" as
+            select 'o1' as id, 'ada' as user_id, timestamp '2026-06-01' as "timestamp", 5 as total;
+        """)
+    variables = {"raw_schema": "shop", "event_tables": ["order's paid"]}
+    assert replace(small, variables={**small.variables, **variables}).build("stg_tracks").success
+    (row,) = small.rows("stg_tracks")
+    assert (row["event"], row["properties"]) == ("Order's Paid", {"total": 5})
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tailrace", "segment"])
 def test_raw_tables_may_be_in_an_attached_database(tmp_path: Path, layout: str) -> None:
     with duckdb.connect(str(tmp_path / "lake.duckdb")) as lake:

@@ -10,13 +10,21 @@
     {%- set selects = [] -%}
     {%- for table in event_tables(form) -%}
         {%- set columns = table.columns -%}
-        {%- set name = renamed_event(raw_text(columns, ['event_text', 'event'])) -%}
         {%- do selects.append(event_table_rows(table, {
-            'event': name,
+            'event': renamed_event(event_of_table(table)),
             'properties': raw_object(property_columns(columns, form, [])),
         })) -%}
     {%- endfor -%}
     {{- return(selects | join('\nunion all\n')) -}}
+{%- endmacro -%}
+
+{#- What the events in a table are called: as it says itself, or else like the table. -#}
+{%- macro event_of_table(table) -%}
+    {%- set says = ['event_text', 'event'] -%}
+    {%- if table.relation and not says | select('in', table.columns) | list -%}
+        {{- return(quoted(table.relation.identifier | replace('""', '"'))) -}}
+    {%- endif -%}
+    {{- return(raw_text(table.columns, says)) -}}
 {%- endmacro -%}
 
 {%- macro event_tables_identifies() -%}
