@@ -8,8 +8,8 @@ from functools import lru_cache
 from orchestration.tracking_plan.asking import answer
 
 EVENT_KEY_SQL = (
-    r"trim(regexp_replace(lower(regexp_replace(?, '([a-z0-9])([A-Z])', '\1_\2', 'g')), "
-    r"'[^\pL\pN]+', '_', 'g'), '_')"
+    r"trim(regexp_replace(nfc_normalize(lower(regexp_replace(nfc_normalize(?), "
+    r"'([a-z0-9])([A-Z])', '\1_\2', 'g'))), '[^\pL\pM\pN]+', '_', 'g'), '_')"
 )
 """The rule in DuckDB's words; `?` is the name."""
 
@@ -18,7 +18,7 @@ _OTHERS = re.compile(r"[^a-z0-9]+")
 
 
 def event_key(name: str) -> str:
-    """Return what an event's name is matched by; empty if it holds no letter and no digit.
+    """Return what an event's name is matched by; empty if it holds no letter, mark or digit.
 
     `session_started`, `Session Started`, `SessionStarted` and `session-started` have one key.
     """

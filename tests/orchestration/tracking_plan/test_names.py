@@ -30,6 +30,9 @@ def test_the_spellings_of_one_event(name: str) -> None:
         ("Überweisung-Ausgeführt", "überweisung_ausgeführt"),
         ("Заказ Оплачен", "заказ_оплачен"),
         ("注文 完了", "注文_完了"),
+        ("กิน ข้าว", "กิน_ข้าว"),
+        ("की", "की"),
+        ("Cafe\u0301 Visited", "café_visited"),
         ("!?", ""),
         ("", ""),
     ],
@@ -42,10 +45,16 @@ def test_other_names(name: str, key: str) -> None:
 @example("İstanbul")  # its lower case is two characters in Python
 @example("\U00011f04")  # a letter to Python, too new for DuckDB
 @example("a\x00B")
+@example("J\u030c")  # its lower case has another normal form
 def test_python_says_what_duckdb_says(name: str) -> None:
     assert event_key(name) == answer(f"select {EVENT_KEY_SQL}", name)
 
 
+def test_words_that_differ_in_a_vowel_sign_are_two() -> None:
+    assert event_key("กิน") != event_key("กัน")
+
+
 @given(st.text(st.characters(exclude_categories=("Cs",))))
+@example("J\u030c")
 def test_a_key_is_its_own_key(name: str) -> None:
     assert event_key(event_key(name)) == event_key(name)
