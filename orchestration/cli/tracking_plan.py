@@ -71,6 +71,9 @@ def _show(out: Console, done: Imported) -> None:
             say(out, (word, style), f" {len(names):,}: {', '.join(names[:LONGEST_LIST])}")
             _show_more(out, len(names))
     say(out, f"unchanged {len(merged.unchanged):,}")
+    for given, kept in merged.respelt[:LONGEST_LIST]:
+        say(out, ("kept the name", "yellow"), f" {kept} ({given} in FILE), which traits may read")
+    _show_more(out, len(merged.respelt))
     for one in source.skipped[:LONGEST_LIST]:
         name = f" {one.name}" if one.name else ""
         say(out, ("skipped", "yellow"), f" {one.place}{name}: {one.why}")

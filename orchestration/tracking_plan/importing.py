@@ -37,6 +37,7 @@ class Imported:
             "changed": list(self.merged.changed),
             "removed": list(self.merged.removed),
             "unchanged": list(self.merged.unchanged),
+            "kept_names": dict(self.merged.respelt),
             "skipped": [asdict(one) for one in self.source.skipped],
             "not_carried_over": [asdict(one) for one in self.source.not_carried],
         }

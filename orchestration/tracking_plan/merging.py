@@ -18,6 +18,8 @@ class Merged:
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     unchanged: tuple[str, ...]
+    respelt: tuple[tuple[str, str], ...]
+    """Given names beside those that the plan already has for them, and keeps."""
 
     @property
     def differs(self) -> bool:
@@ -26,7 +28,9 @@ class Merged:
 
 
 def merge(there: Iterable[PlanRow], given: Iterable[PlanRow], *, only_given: bool) -> Merged:
-    """Put the given events in place of those of the same key; their enforcement stays.
+    """Put the given events in place of those of the same key; name and enforcement stay.
+
+    The name, because traits, audiences and syncs read it.
 
     Args:
         there: the plan so far.
@@ -34,7 +38,8 @@ def merge(there: Iterable[PlanRow], given: Iterable[PlanRow], *, only_given: boo
         only_given: whether the events that are not given go.
     """
     before, after = _by_event(there), _by_event(given)
-    after = {key: _enforced(rows, before.get(key, [])) for key, rows in after.items()}
+    given_names = {key: _name(rows) for key, rows in after.items()}
+    after = {key: _as_before(rows, before.get(key, [])) for key, rows in after.items()}
     result = after if only_given else {**before, **after}
     changed = [key for key in after if key in before and not _same(before[key], after[key])]
     unchanged = [key for key in result if key in before and key not in changed]
@@ -44,6 +49,11 @@ def merge(there: Iterable[PlanRow], given: Iterable[PlanRow], *, only_given: boo
         changed=_names(after, changed),
         removed=_names(before, (key for key in before if key not in result)),
         unchanged=_names(result, unchanged),
+        respelt=tuple(
+            sorted(
+                (n, _name(after[key])) for key, n in given_names.items() if n != _name(after[key])
+            )
+        ),
     )
 
 
@@ -54,9 +64,12 @@ def _by_event(rows: Iterable[PlanRow]) -> dict[str, list[PlanRow]]:
     return found
 
 
-def _enforced(rows: list[PlanRow], before: list[PlanRow]) -> list[PlanRow]:
-    """Return rows of an event with the enforcement that was set, unless they bring one."""
-    was = next((row.enforcement for row in before if not row.property), "")
+def _as_before(rows: list[PlanRow], before: list[PlanRow]) -> list[PlanRow]:
+    """Return rows of an event by its name so far, with its enforcement unless they bring one."""
+    if not before:
+        return rows
+    rows = [replace(row, event=_name(before)) for row in rows]
+    was = next(row.enforcement for row in before if not row.property)
     return [
         replace(row, enforcement=was) if was and not row.property and not row.enforcement else row
         for row in rows
@@ -69,5 +82,8 @@ def _same(one: list[PlanRow], other: list[PlanRow]) -> bool:
 
 
 def _names(events: Mapping[str, list[PlanRow]], keys: Iterable[str]) -> tuple[str, ...]:
-    named = (next(row.event for row in events[key] if not row.property) for key in keys)
-    return tuple(sorted(named))
+    return tuple(sorted(_name(events[key]) for key in keys))
+
+
+def _name(rows: list[PlanRow]) -> str:
+    return next(row.event for row in rows if not row.property)

@@ -27,24 +27,25 @@ GIVEN = [
 ]
 
 
-def test_events_are_replaced_whole_and_stay_as_enforced_as_they_were() -> None:
+def test_events_are_replaced_whole_and_keep_name_and_enforcement() -> None:
     merged = merge(THERE, GIVEN, only_given=False)
     assert merged.rows == (
         PlanRow("New"),
         PlanRow("Ours"),
         PlanRow("Paid", enforcement="alert"),
         PlanRow("Paid", "sum", ("number",), True),
-        PlanRow("Session Started", enforcement="block"),
-        PlanRow("Session Started", "platform", ("string",)),
+        PlanRow("session_started", enforcement="block"),
+        PlanRow("session_started", "platform", ("string",)),
     )
-    assert (merged.added, merged.changed, merged.removed) == (("New",), ("Session Started",), ())
+    assert (merged.added, merged.changed, merged.removed) == (("New",), ("session_started",), ())
     assert merged.unchanged == ("Ours", "Paid")
+    assert merged.respelt == (("Session Started", "session_started"),)
 
 
 def test_only_the_given_events_stay_if_that_is_asked() -> None:
     merged = merge(THERE, GIVEN, only_given=True)
     assert (merged.removed, merged.unchanged) == (("Ours",), ("Paid",))
-    assert PlanRow("Session Started", enforcement="block") in merged.rows
+    assert PlanRow("session_started", enforcement="block") in merged.rows
     assert "Ours" not in {row.event for row in merged.rows}
 
 
