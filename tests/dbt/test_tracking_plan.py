@@ -298,6 +298,42 @@ def test_properties_are_of_their_event_however_it_is_spelt(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plan", "aliases", "there", "called"),
+    [
+        ([("session_started", *[""] * 6)], [], "Session Started", "session_started"),
+        (PLAN, [*ALIASES, ("Something Else", "Nothing Asked")], "Something Else", "Nothing Asked"),
+    ],
+)
+def test_a_log_never_has_an_event_under_two_names(
+    site: Site, plan: list[tuple[str, ...]], aliases: list[tuple[str, str]], there: str, called: str
+) -> None:
+    site.plan(PLAN)
+    site.build(full_refresh=True)
+    site.plan(plan, aliases)
+    failed, *_ = site.run().failures
+    assert (
+        f"the name {there}, which the tracking plan or an alias now calls {called}; run once"
+        in (" ".join(failed.message.split()))
+    )
+    site.build(full_refresh=True)
+    assert site.rows(f"select 1 from analytics.event_log where event = '{there}' limit 1") == []
+    site.build()
+
+
+@pytest.mark.slow
+def test_a_target_that_blocks_adds_to_no_log_of_one_that_does_not(site: Site) -> None:
+    site.plan(PLAN)
+    site.build("production", full_refresh=True)
+    for built, other in (("production", "dev"), ("dev", "production")):
+        failed, *_ = site.run(other).failures
+        assert "or for another dbt target; run once" in " ".join(failed.message.split()), built
+        site.build(other, full_refresh=True)
+    site.build("dev", full_refresh=True)
+    site.build("staging")  # blocks as well
+
+
+@pytest.mark.slow
 def test_without_a_plan_nothing_is_wrong(site: Site) -> None:
     site.plan([], [])
     site.build(full_refresh=True)

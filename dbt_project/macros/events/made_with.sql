@@ -1,10 +1,10 @@
-{#- A digest of the vars that decide what a raw row becomes in event_log. -#}
+{#- A digest of what decides what a raw row becomes in event_log: vars, and whether the dbt target blocks. -#}
 {%- macro made_with() -%}
     {%- set given = [] -%}
-    {%- for name in ('layout', 'event_names', 'snowplow_identify', 'snowplow_devices', 'identity_blocked',
-                     'tracking_plan_blocks') -%}
+    {%- for name in ('layout', 'event_names', 'snowplow_identify', 'snowplow_devices', 'identity_blocked') -%}
         {%- do given.append(var(name, none)) -%}
     {%- endfor -%}
+    {%- do given.append(target.name in (var('tracking_plan_blocks', none) or [])) -%}
     {{- return(local_md5(tojson(given, sort_keys=true))) -}}
 {%- endmacro -%}
 
@@ -36,7 +36,8 @@
     {%- for (comment,) in run_query(find).rows if comment != 'made with ' ~ made_with() -%}
         {%- do exceptions.raise_compiler_error(
             this ~ " was made with another value of the var layout, event_names, snowplow_identify, snowplow_devices,"
-            ~ " identity_blocked or tracking_plan_blocks; run once: tailrace build --full-refresh"
+            ~ " identity_blocked or tracking_plan_blocks, or for another dbt target; run once:"
+            ~ " tailrace build --full-refresh"
         ) -%}
     {%- endfor -%}
 {%- endmacro -%}

@@ -142,4 +142,7 @@ checked as not materialized (
         union all
     {%- endif %}
 {%- endfor %}
-{%- do check_made_with() if is_incremental() %}
+{%- if is_incremental() %}
+    {%- do check_made_with() %}
+    {%- do check_names(aliases, planned) %}
+{%- endif %}
