@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ class Site:
     target: Path
     variables: Mapping[str, Any]
     profiles: Path = PROJECT
+    project: Path = PROJECT
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(self.path))
@@ -48,7 +50,7 @@ class Site:
     def build(self, *select: str) -> DbtRun:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TAILRACE_DUCKDB", str(self.path))
-            paths = DbtPaths(PROJECT, self.profiles, target_path=self.target)
+            paths = DbtPaths(self.project, self.profiles, target_path=self.target)
             return run_dbt(paths, "build", as_of=T, select=select, variables=self.variables)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -254,6 +256,44 @@ def test_event_tables_can_be_listed_and_events_renamed(small: Site) -> None:
     variables = {"event_tables": ["SIGNED_UP"], "event_names": {"signed_up": "It's you"}}
     assert replace(small, variables={**small.variables, **variables}).build("stg_tracks").success
     assert [row["event"] for row in small.rows("stg_tracks")] == ["It's you"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["segment", "rudderstack"])
+def test_a_plan_asks_of_columns_only_what_they_can_hold(tmp_path: Path, layout: str) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "seeds" / "tracking_plan.csv").write_text(
+        "event,property,type,required,allowed_values,pattern,enforcement\n"
+        "Bought,,,,,,block\nBought,items,array,true,,,\nBought,address,object,true,,,\n"
+        "Bought,since,array|date-time,,,,\n"
+    )
+    site = replace(new_site(tmp_path, layout), project=project)
+    with site.connect() as connection:
+        connection.execute("""
+            create table raw.bought as
+            select
+                id, 'ada' as user_id, 'bought' as event, 'Bought' as event_text, items, since,
+                'Paris' as address_city, noon as "timestamp", noon as received_at
+            from (values
+                ('right', '[{"id": 1}]', '2026-01-01T00:00:00Z'), ('lists', '[]', '[1]'),
+                ('text', 'some', null), ('object', '{"a": 1}', '{}'), ('none', null, 'no time')
+            ) as given (id, items, since) cross join (select timestamp '2026-06-01 12:00' as noon)
+        """)
+    run = site.build("tracking_plan", "event_aliases", "stg_tracks", "event_log")
+    assert run.success, run.failures
+    found = {row["row_id"]: row["violations"] for row in site.rows("event_log")}
+    wrong = {
+        id_: [(one["rule"], one["property"]) for one in json.loads(said or "[]")]
+        for id_, said in found.items()
+    }
+    assert wrong == {
+        "right": [],
+        "lists": [],
+        "text": [("type", "items")],
+        "object": [("type", "items"), ("type", "since")],
+        "none": [("required", "items"), ("type", "since")],
+    }
 
 
 @pytest.mark.slow

@@ -18,6 +18,11 @@
     {{- return(selects | join('\nunion all\n')) -}}
 {%- endmacro -%}
 
+{#- Whether the properties of an event are columns, which hold no array but as text, and no object. -#}
+{%- macro is_flat_layout() -%}
+    {{- return(layout() in ('segment', 'rudderstack')) -}}
+{%- endmacro -%}
+
 {#- What the events in a table are called: as it says itself, or else like the table. -#}
 {%- macro event_of_table(table) -%}
     {%- set says = ['event_text', 'event'] -%}

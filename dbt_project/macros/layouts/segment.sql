@@ -4,7 +4,8 @@
     Read are identifies, pages, aliases and the tables of the events, each with a column per trait or property; tracks
     repeats the rows of the latter without their properties. Segment flattens nested objects (product.sku is
     product_sku), writes arrays as text, and makes a time of a property that looks like one: its properties come
-    back that way. A property that is null is absent, as is one whose name Segment reserves, or begins with
+    back that way. Where the tracking plan wants an array or an object, the text of one is right, and an object is
+    not missed. A property that is null is absent, as is one whose name Segment reserves, or begins with
     context_.
 
     Of traits, address.country, address.state, timezone (else that of the context) and createdAt are read too:

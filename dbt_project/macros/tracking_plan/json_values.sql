@@ -42,13 +42,20 @@
         {%- for kind_of in kinds_of[type] -%} {%- do right.append(quoted(kind_of)) -%} {%- endfor -%}
     {%- endfor -%}
     {%- set text = 'json_extract_string(' ~ column ~ ', ' ~ json_pointer(key) ~ ')' -%}
+    {%- set texts = [] -%}
+    {%- if 'date-time' in types -%}
+        {%- set begins = "regexp_matches(" ~ text ~ ", '^\\d{4}-\\d{2}-\\d{2}[Tt ]\\d{2}:\\d{2}')" -%}
+        {%- do texts.append('(' ~ begins ~ ' and try_cast(' ~ text ~ ' as timestamptz) is not null)') -%}
+    {%- endif -%}
+    {%- for type in ('array', 'object') if type in types and is_flat_layout() -%}
+        {%- do texts.append(
+            "json_type(try_cast(" ~ text ~ " as json)) is not distinct from '" ~ type | upper ~ "'"
+        ) -%}
+    {%- endfor -%}
     case
         when {{ kind }} is null or {{ is_one_of(kind, right) }} then false
-        {%- if 'date-time' in types and 'string' not in types %}
-        when {{ kind }} = 'VARCHAR' then not (
-            regexp_matches({{ text }}, '^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}')
-            and try_cast({{ text }} as timestamptz) is not null
-        )
+        {%- if texts and 'string' not in types %}
+        when {{ kind }} = 'VARCHAR' then not ({{ texts | join(' or ') }})
         {%- endif %}
         {%- if 'integer' in types and 'number' not in types %}
         when {{ kind }} = 'DOUBLE' then cast({{ text }} as double) <> trunc(cast({{ text }} as double))

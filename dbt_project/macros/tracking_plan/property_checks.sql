@@ -6,7 +6,9 @@
     {%- set types = row['type'].split('|') if row['type'] else [] -%}
     {%- set is_absent = "coalesce(" ~ kind ~ ", 'NULL') = 'NULL'" -%}
     {%- set checks = [] -%}
-    {%- if row['required'] == 'true' -%}
+    {#- of an object, such a layout has the keys as properties of their own -#}
+    {%- set is_taken_apart = 'object' in types and is_flat_layout() -%}
+    {%- if row['required'] == 'true' and not is_taken_apart -%}
         {%- set missing = kind ~ ' is null' if 'null' in types else is_absent -%}
         {%- do checks.append({'says': tojson({'rule': 'required', 'property': key}), 'wrong': missing}) -%}
     {%- endif -%}
