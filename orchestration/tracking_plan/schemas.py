@@ -63,7 +63,7 @@ def rows_of(
         DataError: it is not a schema; names the place.
     """
     tell = _Told(event, not_carried)
-    found = place.mapping(schema, "the event's schema", SCHEMA)
+    found = place.mapping(schema, "the event's schema", ("a JSON schema: an object",))
     inner, place = _of_properties(found, place, tell)
     properties, place_of = _part(inner, "properties", place)
     required = _required(inner, place)

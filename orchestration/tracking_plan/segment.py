@@ -166,7 +166,10 @@ def _version(found: Mapping[str, Any], place: Place) -> float:
     version = found.get("version", 1)
     if isinstance(version, bool) or not isinstance(version, int | float):
         raise (place / "version").wrong(f"{version!r} is no version", ("a number",))
-    return float(version)
+    try:
+        return float(version)
+    except OverflowError:
+        raise (place / "version").wrong("so large a number is no version", ("a number",)) from None
 
 
 def _newest(rules: Sequence[_Rule], skipped: list[Skipped]) -> list[_Rule]:

@@ -48,6 +48,13 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("day_streak", ("log", []), {}, f"event is []; {A_NAME}"),
     ("best_hour", ("log", ORDER, "zones"), {"days": -7}, f"days is -7; {WHOLE}"),
     ("streak", ("log", 1, Jinja("'true'")), {}, f"event is 1; {A_NAME}"),
+    ("event_count", (), {}, f"event is not given; {A_NAME}"),
+    ("sequence", IN_ORDER, {}, f"hours is not given; {WHOLE}"),
+    ("percent_of_checklist", TEXT, {}, f"steps is not given; {WHOLE}"),
+    ("abandoned", (BEGUN, ORDER), {}, f"hours is not given; {WHOLE}"),
+    ("streak", ("log", ORDER), {}, "condition is not given; accepted: SQL over the row"),
+    ("best_hour", ("log", ORDER), {}, "zones is not given; accepted: a relation (user_id, time_"),
+    ("interval_stats", ("log", ORDER), {}, "as is not given; accepted: what the columns begin"),
 ]
 
 

@@ -2,6 +2,7 @@
     of equals the earliest. `zones` is a relation (user_id, time_zone); a zone that is null or that nobody knows
     counts as var time_zone. A select of (user_id, `as`) over users who have such an event. -#}
 {%- macro best_hour(events, event, zones, as='best_hour', days=none) -%}
+    {%- do given_argument('zones', zones, 'a relation (user_id, time_zone)') -%}
     select
         user_id,
         hour as {{ as }}

@@ -1,6 +1,7 @@
 {#- Per user on how many local days in a row, up to the latest, there was one of these events; 0 when the latest is
-    before yesterday, unless `keep_ended`, which needs no as-of. Days are those of a zone, by default var time_zone;
-    days of 23 and 25 hours are days. A select of (user_id, `as`) over users who have such an event. -#}
+    before yesterday, unless `keep_ended`, which needs no as-of. Days are those of `zone` (SQL: a column, or a
+    name in quotes), by default var time_zone; days of 23 and 25 hours are days. A select of (user_id, `as`) over
+    users who have such an event. -#}
 {%- macro day_streak(events, event, as='day_streak', zone=none, keep_ended=false) -%}
     select
         user_id,

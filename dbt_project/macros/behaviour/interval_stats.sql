@@ -3,6 +3,7 @@
     middle; null without a gap), and when the latest happened (last_`as`_at). Events at the same instant are a gap
     of 0. A select over users who have such an event. -#}
 {%- macro interval_stats(events, event, as) -%}
+    {%- do given_argument('as', as, 'what the columns begin with') -%}
     select
         user_id,
         greatest(count(occurred_at) - 1, 0) as {{ as }}_gaps,

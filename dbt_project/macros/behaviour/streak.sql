@@ -6,6 +6,7 @@
                  streak starts can run again. audience_exits gives the exits from an audience.
     reset_event  the same by the latest event of that name. -#}
 {%- macro streak(events, event, condition, as='streak', resets=none, reset_event=none) -%}
+    {%- do given_argument('condition', condition, 'SQL over the row of an event') -%}
     with streak_counted as (
         select
             events.user_id,

@@ -1,5 +1,6 @@
 {#- Whether a row is an event of this name, or of one of these names (a list). -#}
 {%- macro named_event(event) -%}
+    {%- do given_argument('event', event, 'the name of an event, or a list of names') -%}
     {%- set names = [event] if event is string else event -%}
     {%- if not names or names is mapping or names is not iterable or '' in names or names | reject('string') | list -%}
         {%- do exceptions.raise_compiler_error(

@@ -279,6 +279,7 @@ def test_the_highest_version_counts_wherever_it_is() -> None:
         ({"rules": [{**RULE, "key": "a\nb"}]}, "rules[0].key", "cannot be an event's name"),
         ({"rules": [{**RULE, "key": "a\ud800"}]}, "rules[0].key", "cannot be an event's name"),
         ({"rules": [{**RULE, "version": "1"}]}, "rules[0].version", "'1' is no version"),
+        ({"rules": [{**RULE, "version": 10**400}]}, "rules[0].version", "so large a number"),
         ({"rules": [{"key": "x", "type": "TRACK"}]}, "rules[0]", "there is no jsonSchema"),
         ({"events": [{"name": "x"}]}, "events[0]", "there is no rules"),
         ({"rules": [{**RULE, "jsonSchema": {"properties": []}}]}, "rules[0].jsonSchema.properties", "a list"),
