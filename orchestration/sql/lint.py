@@ -21,15 +21,22 @@ _BARE = {
 _NOISE = re.compile(
     r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}|--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"", re.DOTALL
 )
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_JINJA_CLOCK = re.compile(
+    r"\brun_started_at\b|\binvocation_id\b|\b(?:utc)?now(?=\s*\()|\btoday(?=\s*\()"
+)
 _WORD = re.compile(r"(\.?)(?<!\w)(using\s+sample\b|[a-z_]\w*)(\s*\()?", re.IGNORECASE)
 
 
 def forbidden_calls(sql: str) -> Iterator[tuple[int, str]]:
     """Yield (line, function) for each call whose answer depends on when or how often it runs.
 
-    Works on a model's own text: Jinja, comments, strings and quoted names are blanked first.
+    Works on a model's own text: comments, strings and quoted names are blanked first. Jinja is read
+    for the clocks of docs.getdbt.com/reference/dbt-jinja-functions.
     """
-    plain = _NOISE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
+    yield from _clocks_of_jinja(_JINJA_COMMENT.sub(_blank, sql))
+    plain = _NOISE.sub(_blank, sql)
     for match in _WORD.finditer(plain):
         name = " ".join(match[2].lower().split())
         bare = name in _BARE and not match[1]  # behind a dot it is a column
@@ -37,6 +44,16 @@ def forbidden_calls(sql: str) -> Iterator[tuple[int, str]]:
             continue
         if name != "age" or _one_argument(plain[match.end() :]):
             yield plain.count("\n", 0, match.start()) + 1, name
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def _clocks_of_jinja(sql: str) -> Iterator[tuple[int, str]]:
+    for part in _JINJA.finditer(sql):
+        for match in _JINJA_CLOCK.finditer(part[0]):
+            yield sql.count("\n", 0, part.start() + match.start()) + 1, match[0]
 
 
 def _one_argument(rest: str) -> bool:

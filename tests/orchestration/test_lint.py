@@ -43,6 +43,10 @@ HARMLESS = {
         ("/* ' */ select now() /* ' */", [(1, "now")]),
         ("-- it's\nselect now()", [(2, "now")]),
         ("select '{{ x }}', now()", [(1, "now")]),
+        ("select '{{ run_started_at }}'", [(1, "run_started_at")]),
+        ("select 1,\n'{{ run_started_at.strftime(\"%Y\") }}'", [(2, "run_started_at")]),
+        ("{% set at = modules.datetime.datetime.utcnow() %} select 1", [(1, "utcnow")]),
+        ("{%- set day =\n modules.datetime.date.today() -%} select 1", [(2, "today")]),
     ],
 )  # fmt: skip
 def test_a_clock_or_a_draw_is_found_where_it_is(sql: str, found: list[tuple[int, str]]) -> None:
@@ -53,7 +57,8 @@ def test_a_clock_or_a_draw_is_found_where_it_is(sql: str, found: list[tuple[int,
     "sql",
     [
         "select {{ as_of() }}",
-        "select {{ now() }}, {% set x = random() %} 1",
+        "select {{ random() }}, {% set x = random() %} 1",
+        "select {{ modules.datetime.timedelta(days=1) }}, {{ now }}, {# run_started_at #} 1",
         "{# now() #} select 1",
         "select 'now()'",
         'select "now"',
