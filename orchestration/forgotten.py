@@ -44,7 +44,7 @@ def find(warehouse: Warehouse, project: Project, who: str, *, by_email: bool) ->
     users = (
         _USERS_OF_ADDRESS.format(owners=owners) if by_email else "select unnest($who) as user_id"
     )
-    said = {"who": spellings(who) if by_email else [who]}
+    said = {"who": spellings(who) if by_email else sorted({who, who.strip(" ")})}
     warehouse.execute(_USERS.format(found=users, merged=merged or _NO_MERGES), said)
     warehouse.execute(_KEYS.format(owners=owners), said)
     warehouse.execute(_PROFILES)
@@ -166,12 +166,17 @@ where dest_key in (select dest_key from tailrace_keys)
 _BY_USER = "user_id in (select user_id from tailrace_who)"
 _BY_KEY = "dest_key in (select dest_key from tailrace_keys)"
 _BY_OP = "op_id in (select op_id from tailrace_traces)"
+# Of their own events only: those of others at a shared address would be sent to them once more.
+_BY_OWN_OP = (
+    "op_id in (select op_id from tailrace.plan_ops "
+    "where user_id in (select user_id from tailrace_who))"
+)
 _WHERE = {
     "deltas": _BY_USER,
     "membership_intervals": _BY_USER,
     "acked": f"({_BY_USER} or {_BY_KEY})",
     "rejects": f"({_BY_KEY} or {_BY_OP})",
-    "sent_events": _BY_OP,
+    "sent_events": _BY_OWN_OP,
     "plan_ops": f"({_BY_USER} or {_BY_KEY})",
 }
 

@@ -197,10 +197,11 @@ where k.dest_key = {text(TOMBSTONE)} || s.hmac and not exists (
 def put_spellings(warehouse: Warehouse, values: Collection[str]) -> None:
     """Put every spelling of the values that matters, and its hash, in a temporary table.
 
-    An id counts as it is and, because a dest_key is trimmed, without blanks around it. An address
-    counts as it is and as the models spell it.
+    An id counts as it is and, because a dest_key is trimmed and a value may be pasted, without what
+    is blank around it. An address counts as it is and as the models spell it.
     """
-    given: Sequence[str] = [value.strip("\r\n\t") for value in values if value.strip()]
+    given: Sequence[str] = [value for value in values if value.strip()]
+    given = [*given, *(value.strip("\r\n\t") for value in given)]
     given = [*given, *(one_spelling(value) for value in given if "@" in value)]
     warehouse.execute(
         "create or replace temp table tailrace_spellings as "

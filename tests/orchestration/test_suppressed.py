@@ -48,6 +48,9 @@ def test_nothing_is_asked_of_the_warehouse_while_nobody_is_suppressed(
         (" u1", "u1", True),  # the dest_key of the id ' u1'
         (" u1", " u1", True),
         ("u1", "u10", False),
+        ("u1\n", "u1\n", True),  # an id may end so, and a pasted one, too
+        ("\tu1\r\n", "\tu1\r\n", True),
+        ("\tu1\r\n", "u1", True),
     ],
 )
 def test_addresses_match_normalised_and_ids_as_they_are(
