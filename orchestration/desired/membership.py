@@ -21,14 +21,16 @@ def membership_changes(scope: Scope) -> str:
     Users who share an address are in if one of them is, unless one of them did not agree.
     A row without dest_key is a member without an address.
     """
+    user, merge = _user_of_today(scope)
     return f"""
 with suspects as ({suspects(scope)}),
 stays as (
-    select user_id, entered_at, rowid as stay from tailrace.membership_intervals
-    where rowid in (select stay from suspects)
+    select {user} as user_id, s.user_id as stayed_as, s.entered_at, s.rowid as stay
+    from tailrace.membership_intervals as s{merge}
+    where s.rowid in (select stay from suspects)
 ),
 trimmed as (
-    select d.user_id, d.entered_at, s.place, s.joined_key,
+    select d.user_id, d.stayed_as, d.entered_at, s.place, s.joined_key,
         {normalised(scope, "s.joined_key")} as dest_key
     from suspects as s
     left join stays as d on s.stay = d.stay
@@ -39,13 +41,14 @@ strays as (
         and dest_key in (select dest_key from trimmed where dest_key <> joined_key)
 ),
 placed as (
-    select t.user_id, t.entered_at, t.dest_key, coalesce(t.place, s.place) as place
+    select t.user_id, t.stayed_as, t.entered_at, t.dest_key, coalesce(t.place, s.place) as place
     from trimmed as t
     left join strays as s on t.dest_key = s.dest_key
 ),
 grouped as (
     select place, any_value(dest_key) as dest_key, min(user_id) as user_id,
-        min(entered_at) as entered_at, count(user_id) > count(distinct user_id) as is_repeated,
+        min(entered_at) as entered_at,
+        count(stayed_as) > count(distinct stayed_as) as is_repeated,
         bool_or({scope.barred("user_id", "dest_key")}) as is_barred
     from placed
     group by place, case when place is null then dest_key end,
@@ -118,10 +121,31 @@ def open_stays(scope: Scope) -> str:
         return (
             "(select '' as user_id, cast(null as timestamp) as entered_at, 0 as stay where false)"
         )
+    user, merge = _user_of_today(scope)
     return f"""(
-    select user_id, entered_at, rowid as stay from tailrace.membership_intervals
-    where audience = {_audience(scope)} and exited_at is null
+    select {user} as user_id, s.entered_at, s.rowid as stay
+    from tailrace.membership_intervals as s{merge}
+    where s.audience = {_audience(scope)} and s.exited_at is null
 )"""
+
+
+def _user_of_today(scope: Scope) -> tuple[str, str]:
+    """Return SQL of the user whose stay `s` is by the traits of today, and the join it needs.
+
+    The models can be newer than the evaluation: then a merged user has no address any more, and
+    the stay is of whoever stands for both.
+    """
+    merges = canonical_users(scope.relations.merges)
+    if not merges or not scope.by_email():
+        return "s.user_id", ""
+    gone = f"select 1 from {scope.relations.traits} as t where t.user_id = c.merged_user_id"
+    return (
+        "coalesce(today.user_id, s.user_id)",
+        f"""
+    left join (
+        select c.merged_user_id, c.user_id from ({merges}) as c where not exists ({gone})
+    ) as today on s.user_id = today.merged_user_id""",
+    )
 
 
 def _went_live(scope: Scope) -> str:
