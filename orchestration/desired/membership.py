@@ -170,7 +170,9 @@ def moved_away(scope: Scope) -> str | None:
     a state, each profile gets its own.
     """
     options = scope.sync.options
-    if scope.kind is not Kind.TRACK or options.on_rekey == "send" or scope.mode is not Mode.NORMAL:
+    if scope.kind is not Kind.TRACK or options.on_rekey == "send":
+        return None
+    if scope.mode not in (Mode.NORMAL, Mode.ALL, Mode.REASSERT):
         return None
     if not scope.by_email() and scope.relations.merges is None:
         return None

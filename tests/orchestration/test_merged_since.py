@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestration.desired.scope import Mode
 from tests.support.world import T0, World
 
 
@@ -66,6 +67,19 @@ def test_who_is_told_late_has_the_traits_of_today(world: World) -> None:
     assert world.run("said").delivered == 1
     (event,) = world.profile("b@x.com")["events"]
     assert event["dataFields"]["points"] == 2.0
+    assert world.run("said").status == "nothing"
+
+
+def test_said_again_a_merge_is_no_event_either(world: World) -> None:
+    told(world, **{"as": "track"})
+    now = world.step(1).replace(microsecond=0)
+    world.merges({"old": "new"})
+    world.users({"new": {"email": "b@x.com"}, "beside": {"email": "moved@x.com"}}, now)
+    world.members("lapsed", {"new", "beside"}, now)
+    world.evaluate("lapsed")
+    calls = len(world.calls())
+    world.run("said", mode=Mode.REASSERT)
+    assert len(world.calls()) == calls
     assert world.run("said").status == "nothing"
 
 
