@@ -60,19 +60,20 @@ def test_an_import_into_a_plan_and_what_it_says_to_people(own: Shell) -> None:
     said = own.run("tracking-plan", "import", str(EXAMPLE), "--dry-run")
     assert plan(own).read_text() == OURS
     assert "added 3: Feature Used, Invite Sent, Order Completed\n" in said
-    assert "changed 1: Session Started\n" in said
+    assert "changed 1: session_started\n" in said
+    assert "kept the name session_started (Session Started in FILE)" in said
     assert "unchanged 2\n" in said
     assert "skipped data.rules[8] Pricing: a rule of type PAGE is not about an event\n" in said
     assert "Not carried over" in said
     assert "Nothing was written: --dry-run" in said
     assert "removed" not in said
     assert "wrote " in own.run("tracking-plan", "import", str(EXAMPLE))
-    assert "Session Started,,,,,,block\n" in plan(own).read_text()
+    assert "session_started,,,,,,block\n" in plan(own).read_text()
     assert "Ours,,,,,,alert\n" in plan(own).read_text()
     assert "1 block, 1 alert" in own.run("tracking-plan", "check")
     assert "removed 1: Ours\n" in own.run("tracking-plan", "import", str(EXAMPLE), "--replace")
     assert "Ours" not in plan(own).read_text()
-    assert "Session Started,,,,,,block\n" in plan(own).read_text()
+    assert "session_started,,,,,,block\n" in plan(own).read_text()
     assert [path.name for path in plan(own).parent.iterdir()] == ["tracking_plan.csv"]
 
 
