@@ -296,6 +296,10 @@ def test_a_log_of_an_earlier_release_says_what_to_do(log: Log, model: str, colum
 
 @pytest.mark.slow
 def test_rows_made_with_other_vars_are_not_added_to(log: Log) -> None:
+    elsewhere = {"raw_schema": "elsewhere"}
+    log.build("event_log", full_refresh=True)
+    run = run_dbt(log.paths, "run", as_of=T, select=["event_log"], variables=elsewhere)
+    assert "run once: tailrace build --full-refresh" in run.failures[0].message
     other = {"tracking_plan_blocks": ["nowhere"]}
     log.build("event_log", full_refresh=True)
     run = run_dbt(log.paths, "run", as_of=T, select=["event_log"], variables=other)

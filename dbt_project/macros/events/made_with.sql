@@ -1,7 +1,8 @@
 {#- A digest of what decides what a raw row becomes in event_log: vars, and whether the dbt target blocks. -#}
 {%- macro made_with() -%}
     {%- set given = [] -%}
-    {%- for name in ('layout', 'event_names', 'snowplow_identify', 'snowplow_devices', 'identity_blocked') -%}
+    {%- for name in ('layout', 'raw_schema', 'raw_database', 'event_tables', 'event_names', 'snowplow_identify',
+                     'snowplow_devices', 'identity_blocked') -%}
         {%- do given.append(var(name, none)) -%}
     {%- endfor -%}
     {%- do given.append(target.name in (var('tracking_plan_blocks', none) or [])) -%}
@@ -35,8 +36,8 @@
     {%- endset -%}
     {%- for (comment,) in run_query(find).rows if comment != 'made with ' ~ made_with() -%}
         {%- do exceptions.raise_compiler_error(
-            this ~ " was made with another value of the var layout, event_names, snowplow_identify, snowplow_devices,"
-            ~ " identity_blocked or tracking_plan_blocks, or for another dbt target; run once:"
+            this ~ " was made with another value of the var layout, raw_schema, raw_database, event_tables,"
+            ~ " event_names, snowplow_identify, snowplow_devices, identity_blocked or tracking_plan_blocks, or for another dbt target; run once:"
             ~ " tailrace build --full-refresh"
         ) -%}
     {%- endfor -%}
