@@ -37,8 +37,8 @@
     {%- for (comment,) in run_query(find).rows if comment != 'made with ' ~ made_with() -%}
         {%- do exceptions.raise_compiler_error(
             this ~ " was made with another value of the var layout, raw_schema, raw_database, event_tables,"
-            ~ " event_names, snowplow_identify, snowplow_devices, identity_blocked or tracking_plan_blocks, or for another dbt target; run once:"
-            ~ " tailrace build --full-refresh"
+            ~ " event_names, snowplow_identify, snowplow_devices, identity_blocked or tracking_plan_blocks, or for"
+            ~ " another dbt target; run once: tailrace build --full-refresh"
         ) -%}
     {%- endfor -%}
 {%- endmacro -%}
