@@ -52,7 +52,8 @@ class DbtPaths:
     def flags(self) -> list[str]:
         """Return the command-line flags that select this project."""
         chosen = [
-            *("--project-dir", str(self.project_dir)),
+            # kept in dbt's own files, which a dbt that is called in another folder reads, too
+            *("--project-dir", str(self.project_dir.resolve())),
             *("--profiles-dir", str(self.profiles_dir)),
             *("--target-path", str(self.artifacts.resolve())),
             *("--log-path", str(self.artifacts.resolve() / "logs")),

@@ -178,3 +178,15 @@ def test_the_manifest_is_parsed_again_only_after_a_change(copied: DbtPaths) -> N
     tests_of_audiences.unlink()
     assert parsed_at() > second
     assert not any("depth_nudge_wants" in name for name in manifest(copied)["unit_tests"])
+
+
+def test_what_dbt_keeps_of_the_project_holds_in_any_folder(
+    copied: DbtPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tailrace build` beside the project, then `dbt seed` in it: seeds were not found."""
+    (copied.artifacts / "partial_parse.msgpack").unlink()
+    monkeypatch.chdir(copied.project_dir.parent)
+    here = Path(copied.project_dir.name)
+    nodes = manifest(DbtPaths(here, here))["nodes"].values()
+    roots = {node["root_path"] for node in nodes if node["resource_type"] == "seed"}
+    assert roots == {str(copied.project_dir.resolve())}
