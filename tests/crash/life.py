@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 from destinations.base import Secret
 from destinations.clock import whole_second
 from destinations.sandbox import SandboxSettings, running
 from destinations.sandbox.settings import LOST
+from tests.crash.journals import CONCURRENCY, unanswered
 from tests.crash.launching import Child, Launcher
 from tests.crash.project import FORGOTTEN, as_read, make_project
 from tests.support.clocks import SharedClock
@@ -26,8 +24,6 @@ from tests.support.world import KEY, T0, World, prepare
 USERS = 24
 ROWS = 4
 """Per request, so that a plan of a few users is several requests."""
-CONCURRENCY = 4
-"""Requests that Iterable's endpoints may have on the wire at a time."""
 
 FAULTS = (200,) * 17 + (429, 500, LOST)
 
@@ -92,32 +88,10 @@ class Life:
             assert code in (0, 4), f"{code}\n{child.out}\n{child.err}"
             return False
         self.kills += 1
-        under_way = self.unanswered() - self.doubtful
+        under_way = unanswered(self.journal) - self.doubtful
         assert len(under_way) <= CONCURRENCY, under_way
         self.doubtful |= under_way
         return True
-
-    def unanswered(self) -> set[tuple[int, str, int]]:
-        """Return (id, kind, rows) of every claim without an answer."""
-        with self.read_journal() as con:
-            if not con.execute("select 1 from sqlite_master where name = 'claims'").fetchone():
-                return set()
-            return set(
-                con.execute(
-                    "select claim_id, kind, seq_to - seq_from + 1 from claims where outcome is null"
-                )
-            )
-
-    @contextmanager
-    def read_journal(self) -> Iterator[sqlite3.Connection]:
-        """Open a copy of the journal: to look at what a dead process left is to change it."""
-        with TemporaryDirectory() as folder:
-            for suffix in ("", "-wal"):
-                part = self.journal.with_name(self.journal.name + suffix)
-                if part.exists():
-                    shutil.copy(part, folder)
-            with closing(sqlite3.connect(Path(folder) / self.journal.name)) as con:
-                yield con
 
     @property
     def in_flight(self) -> Counter[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.journals import read_journal, unanswered
 from tests.crash.launching import Child, launching
 from tests.crash.life import ROWS, Life, living
 from tests.crash.truth import compare, nothing_is_due, settle_down
@@ -136,10 +137,10 @@ def test_an_answer_that_cannot_be_recorded_is_asked_for_again(tmp_path: Path) ->
         child, made = filled_at(life, disk, "answer read", 2)
         check_told(child, "journal", "TAILRACE_STATE_DIR")
         assert len(life.world.calls()) == made
-        life.doubtful |= life.unanswered()
+        life.doubtful |= unanswered(life.journal)
         disk.free()
         settle_down(life)
-        with life.read_journal() as con:
+        with read_journal(life.journal) as con:
             ((again,),) = con.execute("select count(*) from claims where attempt = 2")
         assert again == 1
         found = compare(life)

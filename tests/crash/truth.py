@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from destinations.sandbox.settings import LOST
+from tests.crash.journals import read_journal
 from tests.crash.life import Life
 from tests.crash.project import FORGOTTEN, SYNCS
 
@@ -166,7 +167,7 @@ def _cut_off(life: Life) -> Counter[str]:
 
 def _all_settled(life: Life) -> None:
     """Every op of a plan that is done has an outcome, and the warehouse knows all of them."""
-    with life.read_journal() as con:
+    with read_journal(life.journal) as con:
         untold = "select 1 from claims where exported = 0 and settled_at is not null"
         assert not con.execute(untold).fetchall(), "an answer that the warehouse does not know"
     unfinished = life.world.rows(
@@ -180,7 +181,7 @@ def _all_settled(life: Life) -> None:
 
 def _same_bytes(life: Life) -> None:
     """A range that is sent again is sent byte for byte."""
-    with life.read_journal() as con:
+    with read_journal(life.journal) as con:
         changed = con.execute(
             "select plan_id, seq_from, seq_to from claims where body_sha256 <> '' "
             "group by plan_id, seq_from, seq_to having count(distinct body_sha256) > 1"
