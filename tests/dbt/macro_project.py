@@ -11,6 +11,7 @@ from typing import Any
 from orchestration.dbt import DbtPaths, _release_connections
 from tests.dbt.conftest import PROJECT
 
+AUDIENCE = "lapsed"
 NAMED = """
 name: tailrace
 profile: tailrace
@@ -34,15 +35,16 @@ resets as (select * from {{ source('tailrace', 'resets') }})
 class MacroProject:
     """Models by name, parsed once: most of what dbt costs is reading its own macros."""
 
-    def __init__(self, folder: Path, models: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, models: Mapping[str, str], given: str = GIVEN) -> None:
         self.folder = folder
-        (folder / "models").mkdir(parents=True)
+        (folder / "models" / "audiences").mkdir(parents=True)
         shutil.copytree(PROJECT / "macros", folder / "macros")
         (folder / "dbt_project.yml").write_text(NAMED, encoding="utf-8")
         (folder / "profiles.yml").write_text(PROFILE, encoding="utf-8")
         (folder / "models" / "sources.yml").write_text(SOURCES, encoding="utf-8")
+        (folder / "models" / "audiences" / f"{AUDIENCE}.sql").write_text("select 'u' as user_id")
         for name, sql in models.items():
-            (folder / "models" / f"{name}.sql").write_text(GIVEN + sql, encoding="utf-8")
+            (folder / "models" / f"{name}.sql").write_text(given + sql, encoding="utf-8")
         self.manifest: Any = None
         self.manifest = self.dbt("parse").result
 

@@ -23,9 +23,8 @@ from tests.dbt.macro_calls import (
     jinja,
 )
 from tests.dbt.macro_logs import BEGUN, HOURS, ITEM, MINUTES, ORDER, OTHER, QUOTED, RESET
+from tests.dbt.macro_project import AUDIENCE
 from tests.oracle_macros import Names
-
-AUDIENCE = "lapsed"
 
 
 def relations() -> list[Call]:

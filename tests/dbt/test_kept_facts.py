@@ -306,41 +306,35 @@ def test_a_lookback_by_calendar_days_is_noticed(
         assert warehouse.rows(f"{other} where f.fact < before.fact") == [(True,)]
 
 
-OTHERWISE = (
-    "{{ abandoned('Product Added', 'Order Completed', hours=24) }}",
-    "count(*) filter (where occurred_at <= {{ as_of() }} - interval '7 days')",
-    "count(*) filter (where {{ within_days('occurred_at', 7) }}"
-    " or occurred_at > {{ as_of() }} - interval '7 days' - interval '1 hour')",
-    "count(*) filter (where interval '1 day' + occurred_at <= {{ as_of() }})",
-    "bool_or(last_occurred_at <= {{ as_of() }})",
-    "count(*) filter (where {{ local_date('occurred_at') }} > {{ local_date(as_of()) }} - 17 + 1)",
+EXITS = "{{ audience_exits('shallow_sessions') }}"
+ABANDONED = "{{ abandoned('Product Added', 'Order Completed', hours=24) }}"
+DUE = "(select max(occurred_at) from (select last_event_at as occurred_at) as due)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("added", "resets", "said"),
+    [
+        (ABANDONED, EXITS, "What needs more is for a model that reads user_facts"),
+        (DUE, EXITS, "nothing else may be called occurred_at"),
+        (
+            "0",
+            f"select *, reset_at as occurred_at from ({EXITS}) as exits",
+            "of_users names streak_resets, which has a column occurred_at",
+        ),
+    ],
 )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("added", OTHERWISE)
-def test_a_fact_that_asks_for_the_as_of_otherwise_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, added: str
+def test_a_fact_that_looks_back_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, added: str, resets: str, said: str
 ) -> None:
+    """More of what is refused, and what is not, is in tests/dbt/test_windows_of.py."""
     monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
-    facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, added))
-    (failure,) = facts.run().failures
+    paths = changed_project(tmp_path, added)
+    model = paths.project_dir / "models" / "facts" / "streak_resets.sql"
+    model.write_text("{{ config(materialized='view') }}" + resets)
+    (failure,) = Facts(tmp_path / "warehouse.duckdb", paths).run().failures
     assert failure.name == "user_facts"
-    assert "may ask for the as-of by lookback only (days, calendar_days)" in failure.message
-    assert "What needs more is for a model that reads user_facts" in failure.message
-
-
-@pytest.mark.slow
-def test_a_fact_that_calls_another_time_occurred_at_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
-    due = "select try_cast('2026-01-01' as timestamp) as occurred_at"
-    added = f"(select count(*) from ({due}) as t where {{{{ within_days('occurred_at', 7) }}}})"
-    facts = Facts(tmp_path / "warehouse.duckdb", changed_project(tmp_path, added))
-    (failure,) = facts.run().failures
-    assert failure.name == "user_facts"
-    assert "nothing else may be called occurred_at" in failure.message
+    assert said in failure.message
 
 
 @pytest.mark.slow

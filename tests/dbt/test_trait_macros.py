@@ -21,8 +21,8 @@ from tests.dbt.conftest import PROJECT
 from tests.dbt.macro_calls import Call, User, aggregates
 from tests.dbt.macro_logs import Log, Writer
 from tests.dbt.macro_mistakes import MISTAKES, mistaken_models
-from tests.dbt.macro_project import MacroProject
-from tests.dbt.macro_relations import AUDIENCE, relations
+from tests.dbt.macro_project import AUDIENCE, MacroProject
+from tests.dbt.macro_relations import relations
 from tests.oracle_macros import World
 
 RELATIONS = relations()

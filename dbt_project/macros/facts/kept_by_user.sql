@@ -19,6 +19,7 @@
     {%- set their_events = adapter.quote(this.identifier ~ '__events') -%}
     {%- set events = ref(config.require('events')) -%}
     {%- do check_reads([config.require('events')] + config.require('of_users')) -%}
+    {%- do check_occurred_at(compiled_code, config.require('of_users')) -%}
     {{ drop_relation_if_exists(load_cached_relation(made)) }}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

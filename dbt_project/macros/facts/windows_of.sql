@@ -1,10 +1,12 @@
 {#- What compiled SQL asks of occurred_at and the as-of, as conditions: the lookbacks by days and calendar days of the
-    trait macros. An error if it asks for the as-of in any other way, or calls something else occurred_at. -#}
+    trait macros. An error if it asks for the as-of in any other way. Goes by the name, see check_occurred_at(). -#}
 {%- macro windows_of(sql) -%}
+    {%- set sql = modules.re.sub('\\s+', ' ', sql) -%}
     {%- set now = modules.re.escape(as_of()) -%}
     {%- set day, today = local_date('occurred_at'), local_date(as_of()) -%}
     {#- the column itself, and nothing that is reckoned on: `occurred_at <= now - interval ...` is another window -#}
-    {%- set before, after = '(?<![\\w+*/-])(?<![+*/-] )', '(?!\\s*(?:[^\\s\\w(),;]|at\\b))' -%}
+    {%- set before = '(?<![\\w."+*/-])(?<![+*/-] )(?:(?:\\w+|"[^"]+")\\.)*' -%}
+    {%- set after = '(?!\\s*(?:[^\\s\\w(),;]|at\\b))' -%}
     {%- set days = before ~ 'occurred_at > ' ~ now ~ " - interval '([0-9]+) days'" ~ after -%}
     {%- set calendar_days = before ~ modules.re.escape(day ~ ' > ' ~ today) ~ ' - ([0-9]+)(?![0-9])' ~ after -%}
     {%- set known = [days, calendar_days, before ~ 'occurred_at <= ' ~ now ~ after] | join('|') -%}
@@ -14,12 +16,6 @@
             "facts that are kept may ask for the as-of by lookback only (days, calendar_days), so that it is known when"
             ~ " they change; found: ..." ~ rest.split(as_of())[0][-60:] ~ as_of()
             ~ ". What needs more is for a model that reads user_facts, such as user_traits"
-        ) -%}
-    {%- endif -%}
-    {%- if modules.re.search('(?i)(?<!occurred_at )(?<!occurred_at" )\\bas\\s+"?occurred_at\\b', sql) -%}
-        {%- do exceptions.raise_compiler_error(
-            "facts that are kept look back by when an event occurred: nothing else may be called occurred_at. Give"
-            ~ " the other time another name, and look back on it in a model that reads user_facts"
         ) -%}
     {%- endif -%}
     {%- set windows = ['occurred_at <= ' ~ as_of()] -%}

@@ -1,0 +1,47 @@
+{#- Refuses SQL that calls anything but the column of the events occurred_at, and other relations with such a column:
+    windows_of() goes by the name. -#}
+{%- macro check_occurred_at(sql, others) -%}
+    {%- if is_named_otherwise('occurred_at', sql) -%}
+        {%- do exceptions.raise_compiler_error(
+            "facts that are kept look back by when an event occurred: nothing else may be called occurred_at. Give"
+            ~ " the other time another name, and look back on it in a model that reads user_facts"
+        ) -%}
+    {%- endif -%}
+    {%- for other in others -%}
+        {%- for column in adapter.get_columns_in_relation(ref(other)) if column.name | lower == 'occurred_at' -%}
+            {%- do exceptions.raise_compiler_error(
+                model.name ~ " is kept by user, and of_users names " ~ other ~ ", which has a column occurred_at: facts"
+                ~ " that are kept look back by when an event occurred. Give that column another name"
+            ) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro -%}
+
+{#- Whether `sql` gives this name (in lower case) to anything that does not have it already. -#}
+{%- macro is_named_otherwise(name, sql) -%}
+    {{- return(adapter.dispatch('is_named_otherwise', 'tailrace')(name, sql)) -}}
+{%- endmacro -%}
+
+{#- Told from the tree that DuckDB's own parser makes. A column that is called so may be read, under this alias too, be
+    joined on or left out of a `*`; a text may say anything. What is no SQL is for the build to refuse. -#}
+{%- macro duckdb__is_named_otherwise(name, sql) -%}
+    {%- set find -%}
+        with nodes as materialized (
+            select * from json_tree(json_serialize_sql({{ quoted(sql) }}))
+        )
+
+        select count(*) > 0
+        from nodes
+        inner join nodes as around on nodes.parent = around.id
+        where
+            lower(nodes.atom ->> '$') = '{{ name }}'
+            and not coalesce(case
+                when around.key = 'column_names'
+                    then lower(around.value ->> '$[#-1]') = '{{ name }}'
+                when nodes.key = 'alias'
+                    then lower(around.value ->> '$.column_names[#-1]') = '{{ name }}'
+                else nodes.key in ('text', 'column') or around.key in ('using_columns', 'exclude_list')
+            end, false)
+    {%- endset -%}
+    {{- return(run_query(find).columns[0].values()[0]) -}}
+{%- endmacro -%}

@@ -1,0 +1,88 @@
+"""What facts that are kept may ask of the as-of, and what they may call occurred_at."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.dbt.macro_project import MacroProject
+
+RECENT = "{{ within_days('occurred_at', 7) }}"
+QUALIFIED = "{{ within_days('events.occurred_at', 7) }}"
+TODAY = "{{ event_count('Order Completed', calendar_days=1) }}"
+NOW = "{{ as_of() }}"
+LOOKBACKS = {
+    "by days": f"select {RECENT}, {QUALIFIED}, occurred_at <= {NOW} from events",
+    "by calendar days": f"select {TODAY} from events",
+    "over lines": f"select user_id from events\nwhere\n\t\n  {RECENT}\nand  {QUALIFIED}",
+    "nothing": "select user_id from events",
+}
+OTHER_WINDOWS = {
+    "by a macro": "select {{ abandoned('Product Added', 'Order Completed', hours=24) }} from e",
+    "before days": f"select count(*) filter (where occurred_at <= {NOW} - interval '7 days')",
+    "after a day": "select {{ local_date('occurred_at') }} > {{ local_date(as_of()) }} - 17 + 1",
+    "later": f"select events.occurred_at + interval '1 hour' <= {NOW}",
+    "earlier": f"select interval '1 hour' + events.occurred_at <= {NOW}",
+    "quoted": f"select interval '1 hour' + \"events\".occurred_at <= {NOW}",
+    "two blanks": f"select interval '1 hour' +  occurred_at <= {NOW}",
+    "two lines": f"select interval '1 hour' +\n    occurred_at <= {NOW}",
+    "reckoned on": f"select e.occurred_at > {NOW} - interval '7 days' - interval '1 hour'",
+    "of something else": f"select last_occurred_at <= {NOW}",
+    "of a column of it": f"select events.last_occurred_at <= {NOW}",
+}
+SAME_NAMES = {
+    "as itself": 'select occurred_at as occurred_at, e.Occurred_At as "occurred_at" from e',
+    "read": "select max(occurred_at) as last from e group by occurred_at order by occurred_at",
+    "joined on": "select * exclude (occurred_at) from e inner join f using (occurred_at)",
+    "left out": "select e.* exclude (e.occurred_at) from e",
+    "as a text": "select 'occurred_at' as name, properties ->> 'occurred_at' as said from e",
+}
+OTHER_NAMES = {
+    "alias": "select max(occurred_at) as occurred_at from e",
+    "alias of one that ends so": "select last_occurred_at as occurred_at from e",
+    "alias without as": "select e.last_occurred_at occurred_at from e",
+    "alias in front": "select occurred_at: due_at from e",
+    "alias in capitals": 'select due_at as "Occurred_At" from e',
+    "columns of a CTE": "with f (user_id, occurred_at) as (select 1, 2) select * from f",
+    "columns of a table": "select * from (values (1, 2)) as t (user_id, occurred_at)",
+    "columns without as": 'select * from e t (user_id, "occurred_at")',
+    "replaced": "select * replace (due_at as occurred_at) from e",
+    "renamed": "select * rename (due_at as occurred_at) from e",
+    "field": "select {'occurred_at': due_at} as e",
+    "within": "select user_id from e where exists (select 1 as occurred_at)",
+}
+CASES = {**LOOKBACKS, **OTHER_WINDOWS, **SAME_NAMES, **OTHER_NAMES}
+MODEL = """{%% if execute %%}
+{%% set sql %%}%s{%% endset %%}
+{%% do check_occurred_at(sql, []) %%}
+select {{ windows_of(sql) | join(', ') }} from (select now() as occurred_at)
+{%% else %%} select 1 {%% endif %%}"""
+
+
+def model(name: str) -> str:
+    return f"case_{list(CASES).index(name)}"
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is said of each case that is refused."""
+    project = MacroProject(
+        tmp_path_factory.mktemp("windows") / "project",
+        {model(name): MODEL % sql for name, sql in CASES.items()},
+        given="",
+    )
+    return project.refused([model(name) for name in CASES])
+
+
+@pytest.mark.parametrize("name", [*LOOKBACKS, *SAME_NAMES])
+def test_lookbacks_on_when_events_occurred_are_known(name: str, refused: dict[str, str]) -> None:
+    assert model(name) not in refused
+
+
+@pytest.mark.parametrize("name", OTHER_WINDOWS)
+def test_what_else_is_asked_of_the_as_of_is_refused(name: str, refused: dict[str, str]) -> None:
+    assert "may ask for the as-of by lookback only" in refused[model(name)]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_another_time_is_not_called_occurred_at(name: str, refused: dict[str, str]) -> None:
+    assert "nothing else may be called occurred_at" in refused[model(name)]
