@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,13 @@ def test_what_dbt_keeps_of_the_project_holds_in_any_folder(
     nodes = manifest(DbtPaths(here, here))["nodes"].values()
     roots = {node["root_path"] for node in nodes if node["resource_type"] == "seed"}
     assert roots == {str(copied.project_dir.resolve())}
+
+
+def test_tests_alone_are_about_the_last_build(raw: Raw, paths: DbtPaths, built: DbtRun) -> None:
+    """Breaches are told of the last two days of the as-of, not of all days."""
+    found = []
+    for later in (timedelta(days=30), timedelta()):
+        run_dbt(paths, "run", as_of=AS_OFS[-1] + later, select=["stg_pages"])
+        run = run_dbt(paths, "test", as_of=None, select=["no_new_breach_of_the_tracking_plan"])
+        found += [node.status for node in run.nodes]
+    assert found == ["pass", "warn"]
