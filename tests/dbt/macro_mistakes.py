@@ -55,6 +55,9 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("streak", ("log", ORDER), {}, "condition is not given; accepted: SQL over the row"),
     ("best_hour", ("log", ORDER), {}, "zones is not given; accepted: a relation (user_id, time_"),
     ("interval_stats", ("log", ORDER), {}, "as is not given; accepted: what the columns begin"),
+    ("audience_exits", ("laspd",), {}, "there is no audience laspd; accepted: lapsed"),
+    ("audience_exits", (["lapsed"],), {}, 'the audience is ["lapsed"]; accepted: the name of one'),
+    ("audience_exits", (), {}, "audience is not given; accepted: the name of one"),
 ]
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from destinations.clock import SystemClock
+from destinations.errors import ConfigError
 from orchestration.chain import Step, make_at, make_undated, read_chain
 from orchestration.churn_check import MODEL, check
 from orchestration.dbt import DbtPaths, manifest, run_dbt
@@ -23,6 +24,7 @@ from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
 from tests import churn_oracle, oracle
 from tests.dbt.conftest import PROJECT, Raw
+from tests.support.tiers import first
 
 pytestmark = pytest.mark.slow
 
@@ -247,3 +249,11 @@ def test_a_period_has_whole_days(days: object) -> None:
 
 def refuse(message: str) -> None:
     raise ValueError(message)
+
+
+@pytest.mark.parametrize("given", first(1, ["many", 0, 1.5]))
+def test_a_mistaken_least_history_is_refused(raw: Raw, paths: DbtPaths, given: object) -> None:
+    said = "var churn_least_history is .*; accepted: a whole number from 1 on"
+    variables = {"churn_least_history": given}
+    with pytest.raises(ConfigError, match=said):
+        run_dbt(paths, "compile", as_of=None, select=["churn_model"], variables=variables)

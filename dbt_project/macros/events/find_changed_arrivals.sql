@@ -11,11 +11,12 @@
         {{- return(none) -}}
     {%- endif -%}
     {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='name') | list -%}
-    {%- if 'arrived_in' not in columns or 'content_hash' not in columns -%}
+    {%- for column in model.columns if column not in columns -%}
         {%- do exceptions.raise_compiler_error(
-            this ~ " was made by an earlier release, with other columns; run once: tailrace build --full-refresh"
+            this ~ " was made by an earlier release, without the column " ~ column
+            ~ "; run once: tailrace build --full-refresh"
         ) -%}
-    {%- endif -%}
+    {%- endfor -%}
     {%- set find -%}
         create or replace temp table {{ changed_arrivals() }} as
         with there as (

@@ -1,3 +1,6 @@
+{%- set least_history = var('churn_least_history') -%}
+{%- do whole_number('var churn_least_history', least_history) -%}
+
 with snapshots as (select * from {{ ref('churn_snapshots') }}),
 
 groups as (
@@ -60,7 +63,7 @@ select
     cast(all_observations as bigint) as all_observations,
     cast(all_churned as bigint) as all_churned,
     case
-        when all_observations >= {{ var('churn_least_history') }}
+        when all_observations >= {{ least_history }}
             then {{ shrunk_rate('churned', 'observations', 'frequency_risk') }}
     end as risk
 from by_frequency
