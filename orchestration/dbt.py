@@ -11,9 +11,10 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -139,10 +140,11 @@ def run_dbt(
         arguments.append("--no-write-json")
     if full_refresh or verb == "compile":
         arguments.append("--full-refresh")  # an incremental model knows what was built before
-    outcome = _invoke(arguments, quiet=quiet)
+    unseen: dict[str, DbtNode] = {}
+    outcome = _invoke(arguments, quiet=quiet, hear=partial(_note_ephemeral, unseen))
     if outcome.exception is not None:
         raise _explained(outcome.exception, paths)
-    return _as_run(outcome)
+    return _as_run(outcome, tuple(unseen.values()))
 
 
 def manifest(paths: DbtPaths) -> dict[str, Any]:
@@ -178,7 +180,9 @@ def _as_of_flags(verb: Verb, as_of: datetime | None) -> list[str]:
     return ["--event-time-start", "1970-01-01", "--event-time-end", end]
 
 
-def _invoke(arguments: list[str], *, quiet: bool) -> dbtRunnerResult:
+def _invoke(
+    arguments: list[str], *, quiet: bool, hear: Callable[[Any], None] | None = None
+) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner
 
     said = ["--quiet", "--log-level", "none"] if quiet else []
@@ -186,7 +190,7 @@ def _invoke(arguments: list[str], *, quiet: bool) -> dbtRunnerResult:
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         try:
-            return dbtRunner().invoke([*arguments, *said])
+            return dbtRunner(callbacks=[hear] if hear else []).invoke([*arguments, *said])
         finally:
             _release_connections()
 
@@ -206,7 +210,44 @@ def _release_connections() -> None:
         duckdb_adapter.DuckDBConnectionManager.close_all_connections()
 
 
-def _as_run(outcome: dbtRunnerResult) -> DbtRun:
+def _note_ephemeral(unseen: dict[str, DbtNode], event: Any) -> None:
+    """Note an ephemeral model that does not compile: dbt's results have only what it skips for it.
+
+    The events are RunResultFailure, with the file, and then RunResultError, with the words.
+    """
+    info = getattr(event.data, "node_info", None)
+    if not info or info.materialized != "ephemeral":
+        return
+    if event.info.name == "RunResultFailure":
+        found = DbtNode(event.data.node_name, "model", "error", "", 0.0, event.data.path)
+        unseen[info.unique_id] = found
+    elif event.info.name == "RunResultError" and info.unique_id in unseen:
+        unseen[info.unique_id] = replace(
+            unseen[info.unique_id], message=_without_values(event.data.msg)
+        )
+
+
+def _without_values(message: str | None) -> str:
+    return scrubbed(without_values((message or "").strip()))
+
+
+def _within(result: Any) -> str:
+    """Return a line that says in which ephemeral model the line of SQL is that an engine quotes.
+
+    dbt writes such a model into the SQL of each that reads it.
+    """
+    quoted = re.search(r"^ *LINE \d+: (?:\.\.\.)?(.+?)(?:\.\.\.)?$", result.message or "", re.M)
+    own = getattr(result.node, "compiled_code", None)
+    if not quoted or not own:
+        return ""
+    line, named = quoted[1].strip(), []
+    for cte in result.node.extra_ctes:
+        own = own.replace(cte.sql, "")
+        named += [cte.id.rsplit(".", 1)[-1]] if line in cte.sql else []
+    return f"\nin the ephemeral model {named[0]}" if len(named) == 1 and line not in own else ""
+
+
+def _as_run(outcome: dbtRunnerResult, unseen: tuple[DbtNode, ...]) -> DbtRun:
     from dbt_common.invocation import get_invocation_id
 
     result: Any = outcome.result
@@ -217,7 +258,7 @@ def _as_run(outcome: dbtRunnerResult) -> DbtRun:
             name=one.node.name,
             resource_type=str(one.node.resource_type),
             status=str(one.status),
-            message=scrubbed(without_values((one.message or "").strip())),
+            message=_without_values(one.message) + _within(one),
             seconds=one.execution_time,
             file=one.node.original_file_path,
             **_executed(one),
@@ -225,7 +266,7 @@ def _as_run(outcome: dbtRunnerResult) -> DbtRun:
         for one in result.results
         if one.node.resource_type != "operation" or str(one.status) in _FAILED
     )
-    return DbtRun(get_invocation_id(), outcome.success, result.elapsed_time, nodes)
+    return DbtRun(get_invocation_id(), outcome.success, result.elapsed_time, (*unseen, *nodes))
 
 
 def _executed(result: Any) -> dict[str, datetime]:

@@ -16,7 +16,8 @@ _MACROS = re.compile(
 _COMPARED = re.compile(
     r"(?<![\w.])event\s*(?:=|<>|!=)\s*(?=')|(?<![\w.])event\s+(?:not\s+)?in\s*\(", re.IGNORECASE
 )
-_TEXT = r"'[^'\n]*'|\"[^\"\n]*\""
+_SET = re.compile(r"\{%-?\s*set\b(?P<given>(?:[^%]|%(?!\}))*)%\}")
+_TEXT = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
 _TEXTS = re.compile(_TEXT)
 _TOKENS = re.compile(rf"(?P<text>{_TEXT})|\{{#.*?#\}}|--[^\n]*", re.DOTALL)
 _ALIKE = 0.85
@@ -26,12 +27,14 @@ _ALIKE = 0.85
 def events_named(sql: str) -> Iterator[tuple[int, str]]:
     """Yield (line, text) of what a model may name as an event.
 
-    Those are the texts among the arguments of a trait macro, which may name something else as
-    well, and those that the column event is compared with.
+    Those are the texts among the arguments of a trait macro or in a `set`, which may name something
+    else as well, and those that the column event is compared with.
     """
     plain = _TOKENS.sub(lambda m: m[0] if m["text"] else re.sub(r"[^\n]", " ", m[0]), sql)
     for call in _MACROS.finditer(plain):
         yield from _texts(plain, call.end(), _end(plain, call.end()))
+    for given in _SET.finditer(plain):
+        yield from _texts(plain, *given.span("given"))
     for compared in _COMPARED.finditer(plain):
         several = compared[0].endswith("(")
         first = _TEXTS.match(plain, compared.end())
@@ -41,7 +44,8 @@ def events_named(sql: str) -> Iterator[tuple[int, str]]:
 
 def _texts(plain: str, begin: int, end: int) -> Iterator[tuple[int, str]]:
     for found in _TEXTS.finditer(plain, begin, end):
-        yield plain.count("\n", 0, found.start()) + 1, found[0][1:-1]
+        text = re.sub(r"\\(['\"\\])", r"\1", found[0][1:-1])
+        yield plain.count("\n", 0, found.start()) + 1, text
 
 
 def _end(plain: str, begin: int) -> int:

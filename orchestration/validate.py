@@ -13,6 +13,7 @@ from orchestration.days import project_zone
 from orchestration.dbt import DbtPaths, manifest
 from orchestration.event_names import events_named, misnamed
 from orchestration.exposures import check_exposure_names
+from orchestration.macro_names import known_names, meant, unknown_calls
 from orchestration.project import Project, read_project
 from orchestration.schedules import schedule_problem
 from orchestration.sql.lint import forbidden_calls
@@ -56,6 +57,7 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
         attempt("exposures", lambda: check_exposure_names(paths.project_dir, found["dbt"]))
         findings += _clocks(found["dbt"])
         findings += _undescribed(found["dbt"])
+        findings += _calls(found["dbt"])
     plan = plan_path(paths.project_dir) if "dbt" in found else None
     if plan and plan.exists():
         attempt("tracking-plan", lambda: read_plan(plan))
@@ -144,6 +146,23 @@ def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
                 line,
                 f"{name} gives another answer at another time; use {{{{ as_of() }}}}",
             )
+
+
+def _calls(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """What calls a macro that there is not fails when it is compiled."""
+    known = known_names(dbt_manifest)
+    project = dbt_manifest["metadata"]["project_name"]
+    models = (
+        (node, node["raw_code"])
+        for node in dbt_manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    )
+    macros = ((macro, macro["macro_sql"]) for macro in dbt_manifest["macros"].values())
+    for node, sql in (*models, *macros):
+        if node["package_name"] == project:
+            for line, name in unknown_calls(sql, known):
+                at = line if node["resource_type"] == "model" else None
+                yield Finding("macro", "error", node["original_file_path"], at, meant(name, known))
 
 
 def _undescribed(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@
             {%- set relations = [] -%}
             {%- set failed = [] -%}
             {%- for result in results -%}
-                {%- if result.status | string in ('error', 'fail', 'runtime error') -%}
+                {%- if result.status | string in ('error', 'fail', 'runtime error', 'skipped') -%}
                     {%- do failed.append(result.node.name) -%}
                 {%- endif -%}
                 {%- if result.node.resource_type | string in ('model', 'seed', 'snapshot') -%}

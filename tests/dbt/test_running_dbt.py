@@ -201,3 +201,41 @@ def test_tests_alone_are_about_the_last_build(raw: Raw, paths: DbtPaths, built: 
         run = run_dbt(paths, "test", as_of=None, select=["no_new_breach_of_the_tracking_plan"])
         found += [node.status for node in run.nodes]
     assert found == ["pass", "warn"]
+
+
+def test_a_mistake_in_an_ephemeral_model_is_told(raw: Raw, copied: DbtPaths) -> None:
+    """Which dbt itself has no result for, only for what it skips."""
+    fact = copied.project_dir / "models" / "facts" / "user_activity.sql"
+    fact.write_text(fact.read_text().replace("{{ event_count('Order", "{{ event_cnt('Order"))
+    run = run_dbt(copied, "build", as_of=AS_OFS[-1], select=["user_activity", "user_facts"])
+    told = {node.name: (node.status, node.file, node.message) for node in run.failures}
+    status, file, message = told["user_activity"]
+    assert (status, file) == ("error", "models/facts/user_activity.sql")
+    assert "'event_cnt' is undefined" in message
+    assert told["user_facts"][0] == "skipped"
+    recorded = f"select success from tailrace.builds where build_id = '{run.build_id}'"
+    assert not raw.rows(recorded).success[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "wrong", "named"),
+    [
+        (
+            "user_rhythm",
+            "named_event('Session Started') }}",
+            "named_event('Session Started') }} and no_such_column",
+            "\nin the ephemeral model user_rhythm",
+        ),
+        ("user_facts", "rhythm.session_gap_median_days", "rhythm.no_such_column", "^"),
+    ],
+)
+def test_an_error_in_the_sql_of_facts_is_told_where_it_is(
+    raw: Raw, copied: DbtPaths, model: str, given: str, wrong: str, named: str
+) -> None:
+    """Of rows that are kept, as the engine says it of the model's own SQL."""
+    file = copied.project_dir / "models" / "facts" / f"{model}.sql"
+    file.write_text(file.read_text().replace(given, wrong))
+    (failed,) = run_dbt(copied, "run", as_of=AS_OFS[-1], select=["user_facts"]).failures
+    assert '"no_such_column"' in failed.message
+    assert "there" not in failed.message
+    assert failed.message.endswith(named)

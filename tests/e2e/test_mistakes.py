@@ -157,12 +157,16 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     (audience.parent / "undescribed.sql").write_text("select user_id from {{ ref('user_traits') }}")
     activity = own.project / "models" / "facts" / "user_activity.sql"
     edit(activity, "event_sum('Order Completed'", "event_sum('order_completed'")
+    edit(activity, "event_last_at('Data Exported')", "event_lst_at('Data Exported')")
     found = own.json("validate", code=2)["findings"]
+    (unknown,) = (finding for finding in found if finding["rule"] == "macro")
+    assert unknown["message"] == "there is no macro event_lst_at; is it event_last_at?"
+    assert (unknown["file"], unknown["line"]) == ("models/facts/user_activity.sql", 22)
     (misnamed,) = (finding for finding in found if finding["rule"] == "event-name")
     assert misnamed["file"] == "models/facts/user_activity.sql"
     assert (misnamed["line"], misnamed["severity"]) == (11, "warning")
     assert {finding["rule"] for finding in found} == {
-        "destinations", "project", "clock", "event-name", "contract", "time-zone",
+        "destinations", "project", "clock", "event-name", "contract", "time-zone", "macro",
     }  # fmt: skip
     assert all(finding["file"] for finding in found)
 

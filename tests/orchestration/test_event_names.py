@@ -22,6 +22,8 @@ def test_events_are_found_wherever_a_macro_takes_one() -> None:
     where event = 'Data Exported' and last_event = 'other' and e.event = 'theirs'
         and event in ('Signed Up', 'Signed In') and event <> 'Signed Out'
     {{ named_event(event) }} {{ unknown('Login Failed') }}
+    {%- set bought, listed = 'Order Completed', ["Product Added"] -%} {% set total %} 'not this' {% endset %}
+    {{ event_count(bought) }} {{ event_exists('It\\'s "done"') }} {{ event_exists("A \\"b\\"") }}
     """
     found: dict[int, list[str]] = {}
     for line, name in events_named(sql):
@@ -34,6 +36,8 @@ def test_events_are_found_wherever_a_macro_takes_one() -> None:
         6: ["Product Added", "Order Completed", "Cart (old) Emptied"],
         7: ["Data Exported"],
         8: ["Signed Up", "Signed In", "Signed Out"],
+        10: ["Order Completed", "Product Added"],
+        11: ['It\'s "done"', 'A "b"'],
     }
 
 
