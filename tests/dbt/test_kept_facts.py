@@ -327,7 +327,7 @@ DUE = "(select max(occurred_at) from (select last_event_at as occurred_at) as du
 def test_a_fact_that_looks_back_otherwise_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, added: str, resets: str, said: str
 ) -> None:
-    """More of what is refused, and what is not, is in tests/dbt/test_windows_of.py."""
+    """More of what is refused, and what is not, is in tests/dbt/test_facts_checked.py."""
     monkeypatch.setenv("TAILRACE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
     paths = changed_project(tmp_path, added)
     model = paths.project_dir / "models" / "facts" / "streak_resets.sql"

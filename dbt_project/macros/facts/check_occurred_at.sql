@@ -1,7 +1,7 @@
 {#- Refuses SQL that calls anything but the column of the events occurred_at, and other relations with such a column:
     windows_of() goes by the name. -#}
 {%- macro check_occurred_at(sql, others) -%}
-    {%- if is_named_otherwise('occurred_at', sql) -%}
+    {%- if is_named_otherwise('occurred_at', sql) or is_united_otherwise('occurred_at', sql) -%}
         {%- do exceptions.raise_compiler_error(
             "facts that are kept look back by when an event occurred: nothing else may be called occurred_at. Give"
             ~ " the other time another name, and look back on it in a model that reads user_facts"
@@ -42,6 +42,66 @@
                     then lower(around.value ->> '$.column_names[#-1]') = '{{ name }}'
                 else nodes.key in ('text', 'column') or around.key in ('using_columns', 'exclude_list')
             end, false)
+    {%- endset -%}
+    {{- return(run_query(find).columns[0].values()[0]) -}}
+{%- endmacro -%}
+
+{#- Whether a union of `sql` puts something else below a column of this name, as it does by place. -#}
+{%- macro is_united_otherwise(name, sql) -%}
+    {{- return(adapter.dispatch('is_united_otherwise', 'tailrace')(name, sql)) -}}
+{%- endmacro -%}
+
+{#- The first select names the columns; what a `*` stands for cannot be told. -#}
+{%- macro duckdb__is_united_otherwise(name, sql) -%}
+    {%- set find -%}
+        with nodes as materialized (
+            select fullkey, value
+            from json_tree(json_serialize_sql({{ quoted(sql) }}))
+            where type = 'OBJECT'
+        ),
+
+        unions as (
+            select fullkey from nodes
+            where
+                value ->> 'type' in ('SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE')
+                and value ->> 'setop_type' is distinct from 'UNION_BY_NAME'
+        ),
+
+        selects as (
+            select
+                fullkey,
+                list_transform(json_extract(value, '$.select_list[*]'), lambda item: lower(
+                    coalesce(nullif(item ->> '$.alias', ''), item ->> '$.column_names[#-1]', item ->> '$.type')
+                )) as names
+            from nodes
+            where value ->> 'type' = 'SELECT_NODE'
+        ),
+
+        united as (
+            select
+                unions.fullkey as within,
+                selects.fullkey,
+                coalesce(list_position(selects.names, '{{ name }}'), 0) as place
+            from unions
+            inner join selects
+                on
+                    starts_with(selects.fullkey, unions.fullkey)
+                    and regexp_full_match(
+                        substr(selects.fullkey, length(unions.fullkey) + 1), '([.]children\[\d+\]|[.]left|[.]right)+'
+                    )
+            where not list_contains(selects.names, 'star')
+        ),
+
+        places as (
+            select
+                arg_min(place, fullkey) as first_place,
+                count(distinct place) as places
+            from united
+            group by within
+        )
+
+        select count(*) > 0 from places
+        where first_place > 0 and places > 1
     {%- endset -%}
     {{- return(run_query(find).columns[0].values()[0]) -}}
 {%- endmacro -%}

@@ -20,6 +20,7 @@
     {%- set events = ref(config.require('events')) -%}
     {%- do check_reads([config.require('events')] + config.require('of_users')) -%}
     {%- do check_occurred_at(compiled_code, config.require('of_users')) -%}
+    {%- do check_by_user(compiled_code) -%}
     {{ drop_relation_if_exists(load_cached_relation(made)) }}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

@@ -1,4 +1,4 @@
-"""What facts that are kept may ask of the as-of, and what they may call occurred_at."""
+"""What facts that are kept may ask of the as-of and of other users, and call occurred_at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TODAY = "{{ event_count('Order Completed', calendar_days=1) }}"
 NOW = "{{ as_of() }}"
 LOOKBACKS = {
     "by days": f"select {RECENT}, {QUALIFIED}, occurred_at <= {NOW} from events",
-    "by calendar days": f"select {TODAY} from events",
+    "by calendar days": f"select user_id, {TODAY} from events group by user_id",
     "over lines": f"select user_id from events\nwhere\n\t\n  {RECENT}\nand  {QUALIFIED}",
     "nothing": "select user_id from events",
 }
@@ -31,9 +31,13 @@ OTHER_WINDOWS = {
 }
 SAME_NAMES = {
     "as itself": 'select occurred_at as occurred_at, e.Occurred_At as "occurred_at" from e',
-    "read": "select max(occurred_at) as last from e group by occurred_at order by occurred_at",
+    "read": "select max(occurred_at) as at from e group by user_id, occurred_at order by occurred_at",
     "joined on": "select * exclude (occurred_at) from e inner join f using (occurred_at)",
     "left out": "select e.* exclude (e.occurred_at) from e",
+    "in a union": "select id, occurred_at from e union all select id, f.Occurred_At from f",
+    "above it": "select received_at as at from e union all select occurred_at from e",
+    "by name": "select id, occurred_at from e union all by name select occurred_at, id from f",
+    "with a star": "select * from e union all select id, occurred_at from f",
     "as a text": "select 'occurred_at' as name, properties ->> 'occurred_at' as said from e",
 }
 OTHER_NAMES = {
@@ -48,12 +52,39 @@ OTHER_NAMES = {
     "replaced": "select * replace (due_at as occurred_at) from e",
     "renamed": "select * rename (due_at as occurred_at) from e",
     "field": "select {'occurred_at': due_at} as e",
+    "below it in a union": "select id, occurred_at from e union all select id, received_at from e",
+    "in a union of three": "select occurred_at from e union (select due from f union select due from g)",
+    "in a recursion": "with recursive r as (select occurred_at from e union select due from r) from r",
     "within": "select user_id from e where exists (select 1 as occurred_at)",
 }
-CASES = {**LOOKBACKS, **OTHER_WINDOWS, **SAME_NAMES, **OTHER_NAMES}
+BY_USER = {
+    "a group": "select user_id, event, count(*) from e group by user_id, event",
+    "a group by place": "select event, lower(user_id) as user_id, max(id) from e group by 1, 2",
+    "all groups": "select user_id, max(id) from e group by all",
+    "a window": "select rank() over (partition by event, e.User_Id order by id) from e",
+    "a named window": "select max(id) over w from e window w as (partition by user_id)",
+    "the rows of one user": "select (select max(id) from e where e.user_id = f.user_id) from f",
+    "a list": "select (select max(n) from unnest([1, 2]) as t (n)) from e",
+}
+ACROSS = {
+    "a fifth": ("select id, {{ fifth('id') }} from e", "rank() over"),
+    "a window over all": ("select sum(id) over () from e", "sum() over"),
+    "a window by event": ("select lag(id) over (partition by event) from e", "lag() over"),
+    "a group by event": ("select event, count(*) from e group by event", "group by event"),
+    "a group by another place": ("select user_id, event, max(id) from e group by 2", "group by 2"),
+    "all groups of events": ("select event, max(id) from e group by all", "group by all"),
+    "all rows": (
+        "select u.id, m.last from u, (select max(id) as last from e) as m",
+        "max, without",
+    ),
+}
+CASES = {
+    **LOOKBACKS, **OTHER_WINDOWS, **SAME_NAMES, **OTHER_NAMES, **BY_USER,
+    **{name: sql for name, (sql, _) in ACROSS.items()},
+}  # fmt: skip
 MODEL = """{%% if execute %%}
 {%% set sql %%}%s{%% endset %%}
-{%% do check_occurred_at(sql, []) %%}
+{%% do check_occurred_at(sql, []) %%}{%% do check_by_user(sql) %%}
 select {{ windows_of(sql) | join(', ') }} from (select now() as occurred_at)
 {%% else %%} select 1 {%% endif %%}"""
 
@@ -73,7 +104,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return project.refused([model(name) for name in CASES])
 
 
-@pytest.mark.parametrize("name", [*LOOKBACKS, *SAME_NAMES])
+@pytest.mark.parametrize("name", [*LOOKBACKS, *SAME_NAMES, *BY_USER])
 def test_lookbacks_on_when_events_occurred_are_known(name: str, refused: dict[str, str]) -> None:
     assert model(name) not in refused
 
@@ -86,3 +117,9 @@ def test_what_else_is_asked_of_the_as_of_is_refused(name: str, refused: dict[str
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_another_time_is_not_called_occurred_at(name: str, refused: dict[str, str]) -> None:
     assert "nothing else may be called occurred_at" in refused[model(name)]
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_what_is_made_over_several_users_is_refused(name: str, refused: dict[str, str]) -> None:
+    assert "made of each user's own rows alone" in refused[model(name)]
+    assert f"found: {ACROSS[name][1]}" in refused[model(name)]
