@@ -154,7 +154,8 @@ def text_of(value: object) -> str | None:
 def amount(value: object) -> Decimal | None:
     """Return a number, or text that is one, to six decimals; nothing from 10^12 on."""
     try:
-        number = Decimal(text_of(value) or "none")
+        # what Python reads as digits apart is no number
+        number = Decimal((text_of(value) or "none").replace("_", "none"))
         exact = number.quantize(Decimal("0.000001"), ROUND_HALF_UP)
     except InvalidOperation:
         return None

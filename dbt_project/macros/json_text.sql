@@ -10,8 +10,9 @@
 
 {#- A key as a JSON pointer: in DuckDB's '$."key"' a * is a wildcard even between quotes. -#}
 {%- macro json_pointer(key) -%}
-    {%- if key is none or key is undefined -%}
-        {%- do exceptions.raise_compiler_error("a property is " ~ key ~ "; accepted: its name") -%}
+    {%- do given_argument('property', key, 'its name') -%}
+    {%- if key is not string -%}
+        {%- do exceptions.raise_compiler_error("property is " ~ (key | tojson) ~ "; accepted: its name") -%}
     {%- endif -%}
-    {{- return(quoted('/' ~ key | string | replace('~', '~0') | replace('/', '~1'))) -}}
+    {{- return(quoted('/' ~ key | replace('~', '~0') | replace('/', '~1'))) -}}
 {%- endmacro -%}

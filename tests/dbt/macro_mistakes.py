@@ -7,7 +7,7 @@ from typing import Any
 from tests.dbt.macro_calls import Jinja, jinja
 from tests.dbt.macro_logs import AMOUNT, BEGUN, ITEM, ORDER
 
-WHOLE = "accepted: a whole number from 1 on"
+WHOLE = "accepted: a whole number from 1 to 1000000"
 A_NAME = "accepted: the name of an event, or a list of names"
 ONE_OF_TWO = "days and calendar_days exclude each other; give one of them"
 ONE = (ORDER,)
@@ -55,6 +55,14 @@ MISTAKES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("streak", ("log", ORDER), {}, "condition is not given; accepted: SQL over the row"),
     ("best_hour", ("log", ORDER), {}, "zones is not given; accepted: a relation (user_id, time_"),
     ("interval_stats", ("log", ORDER), {}, "as is not given; accepted: what the columns begin"),
+    ("event_count", ONE, {"late_hours": 10**11}, f"late_hours is {10**11}; {WHOLE}"),
+    ("event_count", ONE, {"where": {"ch": "web"}}, 'where is {"ch": "web"}; accepted: SQL over'),
+    ("event_count", ONE, {"where": " "}, """ json_text('properties', 'channel') ~ " = 'web'"""),
+    ("event_sum", (ORDER, [AMOUNT, ITEM]), {}, f'property is ["{AMOUNT}", '),
+    ("event_average", (ORDER, 5), {}, "property is 5; accepted: its name"),
+    ("unique_count", (ORDER, None), {}, "property is null; accepted: its name"),
+    ("event_maximum", (ORDER, {"a": 1}), {}, 'property is {"a": 1}; accepted: its name'),
+    ("event_first", ONE, {}, "property is not given; accepted: its name"),
     ("audience_exits", ("laspd",), {}, "there is no audience laspd; accepted: lapsed"),
     ("audience_exits", (["lapsed"],), {}, 'the audience is ["lapsed"]; accepted: the name of one'),
     ("audience_exits", (), {}, "audience is not given; accepted: the name of one"),

@@ -123,8 +123,25 @@ def day_streaks() -> list[Call]:
             else None
         )
 
+    def in_own_zone(user: User, up_to: datetime) -> Any:
+        own = user.log.zones.get(user.name)
+        zone = own if own in behaviour.ZONES and own else user.world.zone
+        return behaviour.day_streak(times(user, ORDER), up_to, zone)
+
     elsewhere = "Australia/Lord_Howe"  # its clocks move by half an hour
+    zoned = "(select log.*, zones.time_zone from log left join zones using (user_id))"
+    in_column = {"zone": "time_zone"}
     return [
+        Call(
+            "day_streak__zone_in_column",
+            jinja("day_streak", zoned, ORDER, **in_column),
+            lambda user: in_own_zone(user, user.world.as_of) if times(user, ORDER) else None,
+        ),
+        Call(
+            "day_streak__ended_in_zone_in_column",
+            jinja("day_streak", zoned, ORDER, keep_ended=True, **in_column),
+            lambda user: in_own_zone(user, max(found)) if (found := times(user, ORDER)) else None,
+        ),
         call("day_streak__plain", answer(ORDER), ORDER),
         call("day_streak__of_all", answer([ORDER, QUOTED, BEGUN, OTHER]), [*BOTH, BEGUN, OTHER]),
         call("day_streak__zone", answer(BOTH, elsewhere), BOTH, zone=f"'{elsewhere}'"),

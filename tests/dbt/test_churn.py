@@ -253,7 +253,7 @@ def refuse(message: str) -> None:
 
 @pytest.mark.parametrize("given", first(1, ["many", 0, 1.5]))
 def test_a_mistaken_least_history_is_refused(raw: Raw, paths: DbtPaths, given: object) -> None:
-    said = "var churn_least_history is .*; accepted: a whole number from 1 on"
+    said = "var churn_least_history is .*; accepted: a whole number from 1 to"
     variables = {"churn_least_history": given}
     with pytest.raises(ConfigError, match=said):
         run_dbt(paths, "compile", as_of=None, select=["churn_model"], variables=variables)

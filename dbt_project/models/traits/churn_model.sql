@@ -1,5 +1,5 @@
 {%- set least_history = var('churn_least_history') -%}
-{%- do whole_number('var churn_least_history', least_history) -%}
+{%- do whole_number('var churn_least_history', least_history, most=1000000000) -%}
 
 with snapshots as (select * from {{ ref('churn_snapshots') }}),
 
