@@ -20,6 +20,7 @@ from orchestration.project import Audience, Sync
 from orchestration.project_vars import reads_loaded
 from orchestration.sql.names import naive_utc
 from orchestration.sync_runs import SyncRun, failed_run, log_unstarted
+from orchestration.tracking_plan.files import check_files
 from orchestration.warehouse import Connect
 from orchestration.warehouse.locks import keep_trying
 from orchestration.warehouse.raw import create_raw
@@ -119,7 +120,12 @@ def _check_forward(engine: Engine, as_of: datetime | None) -> None:
 def _run_dbt_when_free(
     engine: Engine, as_of: datetime, tell: Callable[[str], None], *, full_refresh: bool = False
 ) -> DbtRun:
-    """Run dbt, waiting a minute for another process that holds the warehouse."""
+    """Run dbt, waiting a minute for another process that holds the warehouse.
+
+    Raises:
+        ConfigError: the tracking plan or the list of aliases is wrong; names every line.
+    """
+    check_files(engine.dbt.project_dir)
     return keep_trying(
         lambda: run_dbt(engine.dbt, "build", as_of=as_of, full_refresh=full_refresh),
         clock=engine.clock,

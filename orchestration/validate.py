@@ -17,6 +17,7 @@ from orchestration.macro_names import known_names, meant, unknown_calls
 from orchestration.project import Project, read_project
 from orchestration.schedules import schedule_problem
 from orchestration.sql.lint import forbidden_calls
+from orchestration.tracking_plan.aliases import aliases_path, read_aliases
 from orchestration.tracking_plan.importing import plan_path
 from orchestration.tracking_plan.reading import read_plan
 from orchestration.warehouse.profiles import read_output
@@ -61,6 +62,9 @@ def validate(paths: DbtPaths, environment: Mapping[str, str]) -> list[Finding]:
     plan = plan_path(paths.project_dir) if "dbt" in found else None
     if plan and plan.exists():
         attempt("tracking-plan", lambda: read_plan(plan))
+    aliases = aliases_path(paths.project_dir)
+    if aliases.exists():
+        attempt("event-aliases", lambda: read_aliases(aliases))
     if "tracking-plan" in found:
         planned = {row.event for row in found["tracking-plan"]}
         findings += _events_of_models(found["dbt"], planned)

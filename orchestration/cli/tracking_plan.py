@@ -42,12 +42,16 @@ def import_(app: App, file: Path, replace: bool, dry_run: bool) -> None:
 @tracking_plan.command()
 @common
 def check(app: App) -> None:
-    """Check the project's plan and count its events and properties."""
+    """Check the project's plan and aliases; count its events and properties."""
+    from orchestration.tracking_plan.aliases import aliases_path, read_aliases
     from orchestration.tracking_plan.importing import counted, plan_path
     from orchestration.tracking_plan.reading import read_plan
 
     path = plan_path(app.project_dir)
     found = counted(read_plan(path))
+    aliases = aliases_path(app.project_dir)
+    if aliases.exists():
+        found["aliases"] = len(read_aliases(aliases))
     shape = {"file": str(path), **found}
     told = f"{path}: {_size(found)}; {found['block']:,} block, {found['alert']:,} alert"
     app.emit(shape, lambda out: out.print(told, markup=False, highlight=False))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestration.tracking_plan.asking import refused_pattern
+from orchestration.tracking_plan.cells import Problem
 from orchestration.tracking_plan.names import event_key
 from orchestration.tracking_plan.rows import (
     CONTROLS,
@@ -18,19 +18,6 @@ from orchestration.tracking_plan.rows import (
 )
 
 REQUIRED = {"true": True, "false": False, "": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A mistake: its line (from 1), its column if it is in one, and what is accepted."""
-
-    line: int
-    column: str
-    said: str
-
-    def __str__(self) -> str:
-        column = f", {self.column}" if self.column else ""
-        return f"line {self.line}{column}: {self.said}"
 
 
 def checked_row(line: int, named: Mapping[str, str], problems: list[Problem]) -> PlanRow | None:

@@ -157,6 +157,7 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     (audience.parent / "undescribed.sql").write_text("select user_id from {{ ref('user_traits') }}")
     activity = own.project / "models" / "facts" / "user_activity.sql"
     edit(activity, "event_sum('Order Completed'", "event_sum('order_completed'")
+    (own.project / "seeds" / "event_aliases.csv").write_text("alias,event\nPing\n")
     edit(activity, "event_last_at('Data Exported')", "event_lst_at('Data Exported')")
     found = own.json("validate", code=2)["findings"]
     (unknown,) = (finding for finding in found if finding["rule"] == "macro")
@@ -167,6 +168,7 @@ def test_validate_finds_what_run_would_refuse(own: Shell) -> None:
     assert (misnamed["line"], misnamed["severity"]) == (11, "warning")
     assert {finding["rule"] for finding in found} == {
         "destinations", "project", "clock", "event-name", "contract", "time-zone", "macro",
+        "event-aliases",
     }  # fmt: skip
     assert all(finding["file"] for finding in found)
 
@@ -298,3 +300,13 @@ def test_a_mistake_in_the_tracking_plan_is_found_before_a_build(own: Shell) -> N
     assert finding["file"].endswith("tracking_plan.csv")
     for word in ("line 10, type", "string", "date-time"):
         assert word in finding["message"], finding
+
+
+@pytest.mark.parametrize("verb", ["build", "run"])
+def test_what_a_seed_has_wrong_is_told_instead_of_a_build(own: Shell, verb: str) -> None:
+    aliases = own.project / "seeds" / "event_aliases.csv"
+    aliases.write_text("alias,event\nPing\n")
+    error = own.json(verb, code=2)["error"]
+    assert (error["file"], error["line"]) == (str(aliases), 2)
+    assert "line 2: 1 cells; accepted: 2, one for each column" in error["message"]
+    assert not own.rows("select * from tailrace.builds")
