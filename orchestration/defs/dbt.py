@@ -27,6 +27,7 @@ from orchestration.dbt import NOT_IN_PRODUCTION
 from orchestration.defs.resources import WAREHOUSE_POOL, Scrubbed, engine, explained, team
 from orchestration.setup import parse_instant
 from orchestration.sql.refusals import without_values
+from orchestration.tracking_plan.files import check_files
 
 OP = "dbt_models"
 FAILED = ("error", "fail", "runtime error", "skipped", "partial success")
@@ -97,6 +98,7 @@ def _arguments(config: BuildConfig) -> list[str]:
     """Make the tables dbt reads and writes, and return what dbt is asked to do."""
     with explained():
         tailrace = engine()
+        check_files(tailrace.dbt.project_dir)
         prepare(tailrace.connect, tailrace.dbt)
     instant = whole_second(parse_instant(config.as_of) if config.as_of else tailrace.clock.now())
     excluded = [kind.removeprefix("resource_type:") for kind in NOT_IN_PRODUCTION]

@@ -24,7 +24,6 @@ from orchestration.warehouse.duckdb import DuckDBWarehouse, open_duckdb
 from orchestration.warehouse.raw import create_raw
 from tests import churn_oracle, oracle
 from tests.dbt.conftest import PROJECT, Raw
-from tests.support.tiers import first
 
 pytestmark = pytest.mark.slow
 
@@ -251,7 +250,8 @@ def refuse(message: str) -> None:
     raise ValueError(message)
 
 
-@pytest.mark.parametrize("given", first(1, ["many", 0, 1.5]))
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["many", 0, 1.5])
 def test_a_mistaken_least_history_is_refused(raw: Raw, paths: DbtPaths, given: object) -> None:
     said = "var churn_least_history is .*; accepted: a whole number from 1 to"
     variables = {"churn_least_history": given}

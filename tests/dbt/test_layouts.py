@@ -22,7 +22,6 @@ from orchestration.warehouse.schema import create_tables
 from tests.dbt.conftest import PROJECT
 from tests.dbt.raw_facts import random_facts
 from tests.dbt.raw_forms import SNOWPLOW_NAMES, WRITERS
-from tests.support.tiers import first
 
 T = datetime(2026, 6, 23, 21, tzinfo=UTC)
 STAGING = ("stg_tracks", "stg_identifies", "stg_pages", "stg_aliases")
@@ -203,30 +202,28 @@ def test_an_event_table_that_appears_is_read_by_the_next_build(small: Site) -> N
     assert (new["event"], new["properties"]) == ("Left us", {"reason": "why"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "said"),
-    first(
-        1,
-        [
-            (
-                {"event_tables": ["gone"]},
-                "'gone'; accepted: tables of my_site with a column id: iden",
-            ),
-            ({"event_tables": ["Other"]}, "'other'; accepted: tables of my_site with a column id"),
-            ({"event_tables": "signed_up"}, "accepted: a list of names"),
-            ({"event_names": ["a"]}, "accepted: {the collector's name: ours}"),
-            (
-                {"raw_schema": "empty"},
-                "schema empty has no tables; vars raw_schema and raw_database",
-            ),
-            ({"raw_schema": "started"}, "schema started has a table tracks, but none of an event"),
-            ({"layout": "snowplow"}, "schema my_site has no table events"),
-            (
-                {"layout": "snowplow", "raw_schema": "snow", "snowplow_devices": ["cookie"]},
-                "schema snow has no column 'cookie' in events",
-            ),
-        ],
-    ),
+    [
+        (
+            {"event_tables": ["gone"]},
+            "'gone'; accepted: tables of my_site with a column id: iden",
+        ),
+        ({"event_tables": ["Other"]}, "'other'; accepted: tables of my_site with a column id"),
+        ({"event_tables": "signed_up"}, "accepted: a list of names"),
+        ({"event_names": ["a"]}, "accepted: {the collector's name: ours}"),
+        (
+            {"raw_schema": "empty"},
+            "schema empty has no tables; vars raw_schema and raw_database",
+        ),
+        ({"raw_schema": "started"}, "schema started has a table tracks, but none of an event"),
+        ({"layout": "snowplow"}, "schema my_site has no table events"),
+        (
+            {"layout": "snowplow", "raw_schema": "snow", "snowplow_devices": ["cookie"]},
+            "schema snow has no column 'cookie' in events",
+        ),
+    ],
 )
 def test_what_cannot_be_read_is_no_empty_log(
     small: Site, variables: dict[str, Any], said: str

@@ -151,6 +151,21 @@ def test_without_events_the_run_fails_and_says_how_to_load(empty: Run) -> None:
     assert "load --sample" in str(failure.step_failure_data.user_failure_data.description)
 
 
+def test_a_mistake_in_a_seed_fails_the_run_with_its_line(
+    dagster: Dagster, project_dir: Path, empty: Run
+) -> None:
+    seed = project_dir / "seeds" / "event_aliases.csv"
+    before = seed.read_text()
+    seed.write_text("alias,event\nPing\n")
+    try:
+        run = dagster.run(END)
+    finally:
+        seed.write_text(before)
+    (failure,) = (event for event in run.result.all_events if event.is_step_failure)
+    said = str(failure.step_failure_data.user_failure_data.description)
+    assert "line 2: 1 cells; accepted: 2" in said
+
+
 @pytest.mark.slow
 def test_the_sample_arrives_and_the_numbers_are_shown(first: Run, dagster: Dagster) -> None:
     assert first.result.success
