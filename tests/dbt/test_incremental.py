@@ -118,7 +118,6 @@ def as_of(log: Log) -> str:
 
 FAST = (
     "rows come, late ones too, and copies of old messages",
-    "rows go, and an hour with them",
     "a message comes once more, and its first copy goes",
 )
 

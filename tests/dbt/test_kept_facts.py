@@ -69,7 +69,7 @@ MOVES: dict[str, tuple[timedelta, str]] = {
     "all events go": (timedelta(), "delete from raw.tracks"),
     "all events come back": (timedelta(), "insert into raw.tracks select * from tracks"),
 }
-FAST = ("two days pass", "events come, late ones too")
+FAST = ("events come, late ones too",)
 SLOW = pytest.mark.slow
 
 

@@ -126,6 +126,7 @@ def test_a_day_that_cannot_be_answered_keeps_nothing(shell: Shell) -> None:
     assert mine.json("history", "re_engagement")["days"] == []
 
 
+@pytest.mark.slow
 def test_a_day_of_own_events_is_what_a_build_would_have_said(empty_shell: Shell) -> None:
     shell = empty_shell
     days = [*range(1, 10), 27]
