@@ -7,7 +7,8 @@
     events      the name of the model with the events: user_id, content_hash, linked_at, occurred_at and more
     of_users    the names of models with rows of users: user_id and more
 
-    naming what it reads of an event, and may ask for the as-of only by the lookbacks of the trait macros, see
+    naming what it reads of an event, and may ask for the as-of only by the lookbacks of the trait macros. What goes
+    beyond is refused, as far as it can be told from the SQL: see check_reads(), check_by_user(), check_occurred_at() and
     windows_of(). user_fingerprints() tells what a row is made of. The SQL itself, with all macros and vars in it, is
     part of that: after a change of it, all rows are made anew. -#}
 {%- materialization kept_by_user, adapter='duckdb' -%}
