@@ -60,6 +60,13 @@ def read_keys() -> str:
     return f"select {', '.join(columns)} from objects"
 
 
+def of_readme() -> str:
+    """Return a model of the traits that the README shows."""
+    text = (PROJECT.parent / "README.md").read_text(encoding="utf-8")
+    (columns,) = re.findall(r"```\n((?:\{\{ event_.+ as \w+,?\n)+)```", text)
+    return f"select user_id, {columns} from log group by user_id"
+
+
 @dataclass
 class Answers:
     """What DuckDB and the oracle answer for one world."""
@@ -108,7 +115,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """Return the models as dbt renders them: in UTC, whose days need no clock, and in a zone."""
     models = {call.name: call.sql for call in RELATIONS}
     models |= {name: grouped(calls) for name, calls in AGGREGATES.items()}
-    models |= {"keys": read_keys(), "object": OBJECT, "fifths": FIFTHS}
+    models |= {"keys": read_keys(), "object": OBJECT, "fifths": FIFTHS, "readme": of_readme()}
     folder = tmp_path_factory.mktemp("macros") / "project"
     project = MacroProject(folder, models | mistaken_models())
     variables = {"as_of": str(WORLDS[0].as_of)}
@@ -222,6 +229,12 @@ def test_every_macro_of_traits_is_called_here() -> None:
         called |= more
     of_identifies = {"latest"}
     assert bodies.keys() - called == of_identifies
+
+
+def test_the_traits_that_the_readme_shows_can_be_made(answers: Answers) -> None:
+    made = answers.warehouse.execute(answers.sql["readme"])
+    assert len(made.fetchall()) > 100
+    assert [column for column, *_ in made.description or ()][1] == "orders_30d"
 
 
 def test_any_text_is_a_key(compiled: Compiled) -> None:
