@@ -79,5 +79,5 @@
                 select list(distinct function_name) from duckdb_functions() where function_type = 'aggregate'
             ))
     {%- endset -%}
-    {{- return(run_query(find).columns[0].values()) -}}
+    {{- return(run_query(find).columns[0].values() | list) -}}
 {%- endmacro -%}

@@ -1,12 +1,12 @@
 {#- Refuses SQL that calls anything but the column of the events occurred_at, and other relations with such a column:
     windows_of() goes by the name. -#}
 {%- macro check_occurred_at(sql, others) -%}
-    {%- if is_named_otherwise('occurred_at', sql) or is_united_otherwise('occurred_at', sql) -%}
+    {%- for found in named_otherwise('occurred_at', sql) + united_otherwise('occurred_at', sql) -%}
         {%- do exceptions.raise_compiler_error(
-            "facts that are kept look back by when an event occurred: nothing else may be called occurred_at. Give"
-            ~ " the other time another name, and look back on it in a model that reads user_facts"
+            "facts that are kept look back by when an event occurred: nothing else may be called occurred_at; found: "
+            ~ found ~ ". Give the other time another name, and look back on it in a model that reads user_facts"
         ) -%}
-    {%- endif -%}
+    {%- endfor -%}
     {%- for other in others -%}
         {%- for column in adapter.get_columns_in_relation(ref(other)) if column.name | lower == 'occurred_at' -%}
             {%- do exceptions.raise_compiler_error(
@@ -17,20 +17,32 @@
     {%- endfor -%}
 {%- endmacro -%}
 
-{#- Whether `sql` gives this name (in lower case) to anything that does not have it already. -#}
-{%- macro is_named_otherwise(name, sql) -%}
-    {{- return(adapter.dispatch('is_named_otherwise', 'tailrace')(name, sql)) -}}
+{#- What in `sql` gets this name (in lower case) and does not have it already, in words: a list. -#}
+{%- macro named_otherwise(name, sql) -%}
+    {{- return(adapter.dispatch('named_otherwise', 'tailrace')(name, sql)) -}}
 {%- endmacro -%}
 
 {#- Told from the tree that DuckDB's own parser makes. A column that is called so may be read, under this alias too, be
     joined on or left out of a `*`; a text may say anything. What is no SQL is for the build to refuse. -#}
-{%- macro duckdb__is_named_otherwise(name, sql) -%}
+{%- macro duckdb__named_otherwise(name, sql) -%}
     {%- set find -%}
-        with nodes as materialized (
-            select * from json_tree(json_serialize_sql({{ quoted(sql) }}))
+        with given as (
+            select {{ quoted(sql) }} as sql
+        ),
+
+        nodes as materialized (
+            select nodes.*, given.sql
+            from given
+            cross join json_tree(json_serialize_sql(given.sql)) as nodes
         )
 
-        select count(*) > 0
+        -- what has an alias has a place in the SQL, told in bytes
+        select coalesce(
+            case when nodes.key = 'alias' and strlen(nodes.sql) = length(nodes.sql) then nullif(regexp_extract(
+                substr(nodes.sql, try_cast(around.value ->> '$.query_location' as int) + 1), '^[^,\n]*'
+            ), '') end,
+            'a field, or a column in a list of them'
+        )
         from nodes
         inner join nodes as around on nodes.parent = around.id
         where
@@ -43,16 +55,16 @@
                 else nodes.key in ('text', 'column') or around.key in ('using_columns', 'exclude_list')
             end, false)
     {%- endset -%}
-    {{- return(run_query(find).columns[0].values()[0]) -}}
+    {{- return(run_query(find).columns[0].values() | list) -}}
 {%- endmacro -%}
 
-{#- Whether a union of `sql` puts something else below a column of this name, as it does by place. -#}
-{%- macro is_united_otherwise(name, sql) -%}
-    {{- return(adapter.dispatch('is_united_otherwise', 'tailrace')(name, sql)) -}}
+{#- What a union of `sql` puts below a column of this name, as it does by place, in words: a list. -#}
+{%- macro united_otherwise(name, sql) -%}
+    {{- return(adapter.dispatch('united_otherwise', 'tailrace')(name, sql)) -}}
 {%- endmacro -%}
 
 {#- The first select names the columns; what a `*` stands for cannot be told. -#}
-{%- macro duckdb__is_united_otherwise(name, sql) -%}
+{%- macro duckdb__united_otherwise(name, sql) -%}
     {%- set find -%}
         with nodes as materialized (
             select fullkey, value
@@ -81,6 +93,7 @@
             select
                 unions.fullkey as within,
                 selects.fullkey,
+                selects.names,
                 coalesce(list_position(selects.names, '{{ name }}'), 0) as place
             from unions
             inner join selects
@@ -92,16 +105,18 @@
             where not list_contains(selects.names, 'star')
         ),
 
-        places as (
+        firsts as (
             select
-                arg_min(place, fullkey) as first_place,
-                count(distinct place) as places
+                within,
+                arg_min(place, fullkey) as place
             from united
             group by within
         )
 
-        select count(*) > 0 from places
-        where first_place > 0 and places > 1
+        select coalesce(nullif(united.names[firsts.place], ''), 'a value') || ' below it in a union'
+        from united
+        inner join firsts on united.within = firsts.within
+        where firsts.place > 0 and united.place <> firsts.place
     {%- endset -%}
-    {{- return(run_query(find).columns[0].values()[0]) -}}
+    {{- return(run_query(find).columns[0].values() | list) -}}
 {%- endmacro -%}
