@@ -232,19 +232,25 @@ def _without_values(message: str | None) -> str:
 
 
 def _within(result: Any) -> str:
-    """Return a line that says in which ephemeral model the line of SQL is that an engine quotes.
+    """Return a line that names the ephemeral model whose SQL the engine refuses, if it is one.
 
-    dbt writes such a model into the SQL of each that reads it.
+    dbt writes such a model into the SQL of each that reads it. It is told by the names that the
+    engine does not know, because the line that it quotes is another one then; and by that line
+    where it has no names to tell, as in a mistake of syntax.
     """
-    quoted = re.search(r"^ *LINE \d+: (?:\.\.\.)?(.+?)(?:\.\.\.)?$", result.message or "", re.M)
     own = getattr(result.node, "compiled_code", None)
-    if not quoted or not own:
+    said = re.split(r"Candidate|Did you mean", result.message or "")[0]
+    line = re.search(r"^ *LINE \d+: (?:\.\.\.)?(.+?)(?:\.\.\.)?$", said, re.M)
+    words = re.findall(r'"([^"]+)"', said[: line.start()] if line else said)
+    words = words or ([line[1].strip()] if line else [])
+    if not own or not words:
         return ""
-    line, named = quoted[1].strip(), []
-    for cte in result.node.extra_ctes:
-        own = own.replace(cte.sql, "")
-        named += [cte.id.rsplit(".", 1)[-1]] if line in cte.sql else []
-    return f"\nin the ephemeral model {named[0]}" if len(named) == 1 and line not in own else ""
+    models = {cte.id.rsplit(".", 1)[-1]: cte.sql for cte in result.node.extra_ctes}
+    named = [name for name, sql in models.items() if all(word in sql for word in words)]
+    for sql in models.values():
+        own = own.replace(sql, "")
+    is_own = all(word in own for word in words)
+    return f"\nin the ephemeral model {named[0]}" if len(named) == 1 and not is_own else ""
 
 
 def _as_run(outcome: dbtRunnerResult, unseen: tuple[DbtNode, ...]) -> DbtRun:
@@ -284,6 +290,8 @@ def _explained(error: BaseException, paths: DbtPaths) -> TailraceError:
         return ConfigError(said)
     if locked := re.search(r'Could not set lock on file "([^"]+)"', said):
         return held(said, Path(locked[1]).name)
+    if "codec can't decode" in said:
+        return ConfigError("not UTF-8; accepted: a file in UTF-8", file=_undecodable(paths))
     # before any node runs, plain runtime errors come from opening the connection
     connecting = isinstance(error, DbtDatabaseError) or type(error).__name__ == "DbtRuntimeError"
     if connecting or not isinstance(error, DbtBaseException):
@@ -300,6 +308,16 @@ def _file_at_fault(error: BaseException, said: str, paths: DbtPaths) -> str:
     if type(error).__name__ in ("DbtProfileError", "EnvVarMissingError") or "profile" in said:
         return str(paths.profiles_dir / "profiles.yml")
     return str(paths.project_dir / "dbt_project.yml")
+
+
+def _undecodable(paths: DbtPaths) -> str:
+    for path in _watched(paths):
+        try:
+            if path.is_file():
+                path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return str(path)
+    return str(paths.project_dir)
 
 
 def _last_change(paths: DbtPaths) -> int:

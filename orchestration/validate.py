@@ -153,7 +153,7 @@ def _clocks(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _calls(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """What calls a macro that there is not fails when it is compiled."""
+    """What calls a macro that there is not fails when it is compiled; a macro may not be called."""
     known = known_names(dbt_manifest)
     project = dbt_manifest["metadata"]["project_name"]
     models = (
@@ -163,10 +163,13 @@ def _calls(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:
     )
     macros = ((macro, macro["macro_sql"]) for macro in dbt_manifest["macros"].values())
     for node, sql in (*models, *macros):
-        if node["package_name"] == project:
-            for line, name in unknown_calls(sql, known):
-                at = line if node["resource_type"] == "model" else None
-                yield Finding("macro", "error", node["original_file_path"], at, meant(name, known))
+        if node["package_name"] != project:
+            continue
+        is_model = node["resource_type"] == "model"
+        for line, name, always in unknown_calls(sql, known):
+            severity = "error" if is_model and always else "warning"
+            at = line if is_model else None
+            yield Finding("macro", severity, node["original_file_path"], at, meant(name, known))
 
 
 def _undescribed(dbt_manifest: Mapping[str, Any]) -> Iterator[Finding]:

@@ -51,4 +51,9 @@ def _checked(listed: Listed, problems: list[Problem]) -> list[tuple[str, str]]:
             said = f"{alias!r} is {other!r} by line {first}; accepted: one row for each alias"
             problems.append(Problem(line, "alias", said))
         given.add(alias)
+    for line, named in listed:
+        key = event_key(named["event"])
+        if key in meant and key != event_key(named["alias"]):
+            said = f"{named['event']!r} is itself an alias, by line {meant[key][0]}; accepted: "
+            problems.append(Problem(line, "event", f"{said}the name under which the event counts"))
     return [(named["alias"], named["event"]) for _, named in listed]

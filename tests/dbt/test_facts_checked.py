@@ -17,7 +17,7 @@ LOOKBACKS = {
     "nothing": "select user_id from events",
 }
 OTHER_WINDOWS = {
-    "by a macro": "select {{ abandoned('Product Added', 'Order Completed', hours=24) }} from e",
+    "by a macro": "select {{ abandoned('Product Added', 'Order Completed', hours=24) }} from e group by user_id",
     "before days": f"select count(*) filter (where occurred_at <= {NOW} - interval '7 days')",
     "after a day": "select {{ local_date('occurred_at') }} > {{ local_date(as_of()) }} - 17 + 1",
     "later": f"select events.occurred_at + interval '1 hour' <= {NOW}",
@@ -26,6 +26,7 @@ OTHER_WINDOWS = {
     "two blanks": f"select interval '1 hour' +  occurred_at <= {NOW}",
     "two lines": f"select interval '1 hour' +\n    occurred_at <= {NOW}",
     "reckoned on": f"select e.occurred_at > {NOW} - interval '7 days' - interval '1 hour'",
+    "in another zone": f"select occurred_at <= {NOW} AT TIME ZONE 'Asia/Tokyo'",
     "of something else": f"select last_occurred_at <= {NOW}",
     "of a column of it": f"select events.last_occurred_at <= {NOW}",
 }
@@ -78,27 +79,67 @@ BY_USER = {
     "a window": "select rank() over (partition by event, e.User_Id order by id) from e",
     "a named window": "select max(id) over w from e window w as (partition by user_id)",
     "the rows of one user": "select (select max(id) from e where e.user_id = f.user_id) from f",
+    "an expression": "select coalesce(e.user_id, f.user_id) as user_id, max(e.id) from e full join f"
+    " on e.user_id = f.user_id group by coalesce(e.user_id, f.user_id)",
+    "a window by an expression": "select lag(id) over (partition by coalesce(a.user_id, b.user_id)) from e",
+    "the texts of a list": "select (select string_agg(x, ',') from (select unnest(e.ids) as x)) from e",
+    "sets of groups": "select user_id, max(id) from e group by grouping sets ((user_id), (user_id, id))",
+    "one user in a join": "select m.mx from u, (select max(x) as mx from"
+    " (select id as x from e where e.user_id = u.user_id) as z) as m",
+    "a fixed pivot": "from (pivot (select user_id, event from e) on event in ('a') using count(*) group by user_id)",
     "a list": "select (select max(n) from unnest([1, 2]) as t (n)) from e",
 }
 ACROSS = {
-    "a fifth": ("select id, {{ fifth('id') }} from e", "rank() over"),
+    "a fifth": ("select id, {{ fifth('id') }} from e", "count() over"),
     "a window over all": ("select sum(id) over () from e", "sum() over"),
     "a window by event": ("select lag(id) over (partition by event) from e", "lag() over"),
     "a group by event": ("select event, count(*) from e group by event", "group by event"),
     "a group by another place": ("select user_id, event, max(id) from e group by 2", "group by 2"),
     "all groups of events": ("select event, max(id) from e group by all", "group by all"),
+    "sets without the user": (
+        "select event, max(id) from e group by grouping sets ((user_id, event), (event))",
+        "group by user_id, event",
+    ),
+    "all users": (
+        "select avg(id) as a from e where user_id is not null",
+        "avg(), without group by",
+    ),
+    "all in an expression": ("select round(avg(id), 3) + 1 from e", "avg(), without group by"),
+    "a share of all": (
+        "select user_id, count(*) / (select count(*) from e) from e group by user_id",
+        "count_star(), without group by",
+    ),
+    "others called user_id": (
+        "select json_text as user_id, count(*) from e group by 1",
+        "group by 1",
+    ),
+    "some called user_id": (
+        "select case when a then referred_by else user_id end as user_id, max(id) from e group by all",
+        "something else called user_id",
+    ),
+    "a free pivot": (
+        "from (pivot (select user_id, event from e) on event using count(*) group by user_id)",
+        "SQL that cannot be looked into",
+    ),
     "all rows": (
         "select u.id, m.last from u, (select max(id) as last from e) as m",
-        "max, without",
+        "max(), without",
     ),
 }
+CLOCKS = {
+    "now": "select user_id from e where now() > occurred_at",
+    "a clock of dbt": "select user_id, {{ dbt.current_timestamp() }} as at from e",
+    "a word": "select user_id from e where occurred_at < CURRENT_DATE",
+    "a lot": "select user_id from e where Random() < 0.5",
+}
 CASES = {
+    **CLOCKS,
     **LOOKBACKS, **OTHER_WINDOWS, **SAME_NAMES, **BY_USER,
     **{name: sql for name, (sql, _) in (OTHER_NAMES | ACROSS).items()},
 }  # fmt: skip
 MODEL = """{%% if execute %%}
 {%% set sql %%}%s{%% endset %%}
-{%% do check_occurred_at(sql, []) %%}{%% do check_by_user(sql) %%}
+{%% do check_occurred_at(sql, []) %%}{%% do check_by_user(sql) %%}{%% do check_clock(sql) %%}
 select {{ windows_of(sql) | join(', ') }} from (select now() as occurred_at)
 {%% else %%} select 1 {%% endif %%}"""
 
@@ -139,3 +180,8 @@ def test_another_time_is_not_called_occurred_at(name: str, refused: dict[str, st
 def test_what_is_made_over_several_users_is_refused(name: str, refused: dict[str, str]) -> None:
     assert "made of each user's own rows alone" in refused[model(name)]
     assert f"found: {ACROSS[name][1]}" in refused[model(name)]
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_the_as_of_is_the_only_clock(name: str, refused: dict[str, str]) -> None:
+    assert "the only clock is the as-of" in refused[model(name)]

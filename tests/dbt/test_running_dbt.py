@@ -226,6 +226,12 @@ def test_a_mistake_in_an_ephemeral_model_is_told(raw: Raw, copied: DbtPaths) -> 
             "named_event('Session Started') }} and no_such_column",
             "\nin the ephemeral model user_rhythm",
         ),
+        (
+            "user_streaks",
+            "full join short_sessions on",
+            "full join short_sessions on no_such_column and",
+            "\nin the ephemeral model user_streaks",
+        ),
         ("user_facts", "rhythm.session_gap_median_days", "rhythm.no_such_column", "^"),
     ],
 )
@@ -239,3 +245,12 @@ def test_an_error_in_the_sql_of_facts_is_told_where_it_is(
     assert '"no_such_column"' in failed.message
     assert "there" not in failed.message
     assert failed.message.endswith(named)
+
+
+@pytest.mark.parametrize("file", ["seeds/event_aliases.csv", "models/audiences/audiences.yml"])
+def test_a_file_that_is_not_utf_8_is_named(copied: DbtPaths, file: str) -> None:
+    wrong = copied.project_dir / file
+    wrong.write_bytes(wrong.read_bytes() + b"k\xe4ufe,Order Completed\n")
+    with pytest.raises(ConfigError, match="not UTF-8") as raised:
+        manifest(copied)
+    assert raised.value.file == str(wrong)

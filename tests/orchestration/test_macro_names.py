@@ -17,7 +17,7 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-def found(sql: str) -> list[tuple[int, str]]:
+def found(sql: str) -> list[tuple[int, str, bool]]:
     return list(unknown_calls(sql, known_names(MANIFEST)))
 
 
@@ -38,7 +38,14 @@ def test_what_there_is_may_be_called(sql: str) -> None:
 
 def test_what_there_is_not_is_found_on_its_line() -> None:
     sql = "select\n    {{ event_cnt('Order') }} as a,\n    {{ ratio(days_sinc('b'), 1) }} as b"
-    assert sorted(found(sql)) == [(2, "event_cnt"), (3, "days_sinc"), (3, "ratio")]
+    assert sorted(found(sql)) == [
+        (2, "event_cnt", True), (3, "days_sinc", True), (3, "ratio", True),
+    ]  # fmt: skip
+
+
+def test_a_call_that_may_never_be_made_is_told_apart() -> None:
+    sql = "{% if target.name == 'prod' %}{{ one() }}{% endif %}{{ two() if execute }}{{ three() }}"
+    assert sorted(found(sql)) == [(1, "one", False), (1, "three", True), (1, "two", False)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-{#- Refuses SQL in which a window or a group holds rows of several users: what a user's row says would change with the
-    rows of others, and nobody would know. -#}
+{#- Refuses SQL in which a window, a group or an aggregate holds rows of several users, or in which user_id is given to
+    something else: what a user's row says would change with the rows of others, and nobody would know. What a join or a
+    `limit` brings together is not looked at. -#}
 {%- macro check_by_user(sql) -%}
     {%- for found in across_users(sql) -%}
         {%- do exceptions.raise_compiler_error(
@@ -15,69 +16,108 @@
     {{- return(adapter.dispatch('across_users', 'tailrace')(sql)) -}}
 {%- endmacro -%}
 
-{#- Told from the tree of DuckDB's own parser, by the name user_id. A group may be named by its place in the select. What
-    stands in a `where` with user_id may be about one user. -#}
+{#- Told from the tree of DuckDB's own parser, by the name user_id. What is compared with another user_id, or reads no
+    table, is about one user. -#}
 {%- macro duckdb__across_users(sql) -%}
+    {%- set own = '"column_names":\\[(?:"[^"]*",)*"user_id"\\]' -%}
     {%- set find -%}
         with nodes as materialized (
-            select value
-            from json_tree(json_serialize_sql({{ quoted(sql) }}))
-            where type = 'OBJECT'
+            {{ sql_nodes(sql) }}
         ),
 
         windows as (
             select
+                within,
                 value ->> 'function_name' as function_name,
-                list_transform(
-                    json_extract_string(value, '$.partitions[*].column_names[#-1]'), lambda name: lower(name)
-                ) as partitions
+                lower(value ->> 'partitions') as partitions
             from nodes
             where value ->> 'class' = 'WINDOW'
         ),
 
         selects as (
             select
-                list_transform(json_extract(value, '$.select_list[*]'), lambda item: lower(
-                    coalesce(nullif(item ->> '$.alias', ''), item ->> '$.column_names[#-1]', '')
-                )) as names,
-                list_transform(json_extract(value, '$.group_expressions[*]'), lambda item: lower(
-                    coalesce(item ->> '$.column_names[#-1]', item ->> '$.literal.text', '...')
-                )) as groups,
+                within,
+                fullkey,
+                list_transform(
+                    json_extract(value, '$.select_list[*]'), lambda item: regexp_matches(lower(item::varchar), '{{ own }}')
+                ) as are_own,
+                list_transform(json_extract(value, '$.group_expressions[*]'), lambda item: lower(item::varchar)) as groups,
+                coalesce(value ->> 'group_sets', '') as group_sets,
                 value ->> 'aggregate_handling' = 'FORCE_AGGREGATES' as is_grouped_by_all,
-                list_transform(json_extract(value, '$.select_list[*]'), lambda item:
-                    case when item ->> '$.class' = 'FUNCTION' then item ->> '$.function_name' end
-                ) as functions,
-                value ->> '$.from_table.type' as source,
-                coalesce(lower(value ->> 'where_clause'), '') as condition
+                lower(concat(value ->> 'from_table', value ->> 'where_clause')) as source
             from nodes
             where value ->> 'type' = 'SELECT_NODE'
+        ),
+
+        grouped as (
+            select
+                within,
+                list_transform(groups, lambda item: regexp_matches(item, '{{ own }}') or coalesce(
+                    are_own[try_cast(json_extract_string(item, '$.literal.text') as int)], false
+                )) as are_own,
+                list_transform(groups, lambda item: coalesce(
+                    json_extract_string(item, '$.column_names[#-1]'), json_extract_string(item, '$.literal.text'), '...'
+                )) as names,
+                cast(group_sets as int[][]) as group_sets
+            from selects
+            where len(groups) > 0
+        ),
+
+        aggregates as (
+            select
+                selects.within,
+                called.value ->> 'function_name' as function_name
+            from selects
+            inner join nodes as called on starts_with(called.fullkey, selects.fullkey || '.select_list')
+            where
+                len(selects.groups) = 0
+                and not selects.is_grouped_by_all
+                and called.value ->> 'class' = 'FUNCTION'
+                and called.value ->> 'function_name' in (
+                    select function_name from duckdb_functions() where function_type = 'aggregate'
+                )
+                and not contains(substr(called.fullkey, length(selects.fullkey)), '.subquery.')
+                and contains(selects.source, '"base_table"')
+                and not regexp_matches(
+                    selects.source, '"compare_equal"[^{}]*"left":[{][^{}]*{{ own }}[^{}]*[}],"right":[{][^{}]*{{ own }}'
+                )
+        ),
+
+        found as (
+            select within, function_name || '() over, without partition by user_id' as said
+            from windows
+            where not regexp_matches(partitions, '{{ own }}')
+            union all
+            select within, 'group by ' || array_to_string(names, ', ')
+            from grouped
+            where len(list_filter(
+                group_sets, lambda one: not coalesce(list_bool_or(list_transform(one, lambda i: are_own[i + 1])), false)
+            )) > 0
+            union all
+            select within, 'group by all, without user_id'
+            from selects
+            where is_grouped_by_all and not list_bool_or(are_own)
+            union all
+            select within, function_name || '(), without group by'
+            from aggregates
+            union all
+            select nodes.within, 'something else called user_id'
+            from nodes
+            where
+                lower(nodes.value ->> 'alias') = 'user_id'
+                and nodes.value ->> 'class' is not null
+                and list_unique(list_append(
+                    regexp_extract_all(lower(nodes.value::varchar), '"column_names":\[(?:"[^"]*",)*"([^"]*)"\]', 1), 'user_id'
+                )) > 1
         )
 
-        select function_name || '() over, without partition by user_id'
-        from windows
-        where not list_contains(partitions, 'user_id')
+        select said || coalesce(' (in ' || nullif(within, '') || ')', '') from found
         union all
-        select 'group by ' || array_to_string(groups, ', ')
-        from selects
-        where
-            len(groups) > 0
-            and not list_contains(groups, 'user_id')
-            and not list_contains(groups, coalesce(list_position(names, 'user_id'), 0)::varchar)
-        union all
-        select 'group by all, without user_id'
-        from selects
-        where is_grouped_by_all and not list_contains(names, 'user_id')
-        union all
-        select array_to_string(functions, ', ') || ', without group by'
-        from selects
-        where
-            len(groups) = 0
-            and not is_grouped_by_all
-            and source in ('BASE_TABLE', 'JOIN', 'SUBQUERY')
-            and condition not like '%user_id%'
-            and list_has_any(functions, (
-                select list(distinct function_name) from duckdb_functions() where function_type = 'aggregate'
-            ))
+        -- a mistake in the SQL is for the engine to tell
+        select 'SQL that cannot be looked into (' || (value ->> 'error_message') || '), such as a pivot without `in`'
+        from nodes
+        where fullkey = '$' and value ->> 'error_type' = 'not implemented'
+        order by all
     {%- endset -%}
     {{- return(run_query(find).columns[0].values() | list) -}}
 {%- endmacro -%}

@@ -8,8 +8,8 @@
     of_users    the names of models with rows of users: user_id and more
 
     naming what it reads of an event, and may ask for the as-of only by the lookbacks of the trait macros. What goes
-    beyond is refused, as far as it can be told from the SQL: see check_reads(), check_by_user(), check_occurred_at() and
-    windows_of(). user_fingerprints() tells what a row is made of. The SQL itself, with all macros and vars in it, is
+    beyond is refused, as far as it can be told from the SQL: see check_reads(), check_by_user(), check_clock(),
+    check_occurred_at() and windows_of(). user_fingerprints() tells what a row is made of. The SQL itself, with all macros and vars in it, is
     part of that: after a change of it, all rows are made anew. -#}
 {%- materialization kept_by_user, adapter='duckdb' -%}
     {%- set existing = load_cached_relation(this) -%}
@@ -22,6 +22,7 @@
     {%- do check_reads([config.require('events')] + config.require('of_users')) -%}
     {%- do check_occurred_at(compiled_code, config.require('of_users')) -%}
     {%- do check_by_user(compiled_code) -%}
+    {%- do check_clock(compiled_code) -%}
     {{ drop_relation_if_exists(load_cached_relation(made)) }}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

@@ -6,9 +6,9 @@
     {%- set day, today = local_date('occurred_at'), local_date(as_of()) -%}
     {#- the column itself, and nothing that is reckoned on: `occurred_at <= now - interval ...` is another window -#}
     {%- set before = '(?<![\\w."+*/-])(?<![+*/-] )(?:(?:\\w+|"[^"]+")\\.)*' -%}
-    {%- set after = '(?!\\s*(?:[^\\s\\w(),;]|at\\b))' -%}
+    {%- set after = '(?!\\s*(?:[^\\s\\w(),;]|(?i:at)\\b))' -%}
     {%- set days = before ~ 'occurred_at > ' ~ now ~ " - interval '([0-9]+) days'" ~ after -%}
-    {%- set calendar_days = before ~ modules.re.escape(day ~ ' > ' ~ today) ~ ' - ([0-9]+)(?![0-9])' ~ after -%}
+    {%- set calendar_days = before ~ modules.re.escape(day ~ ' > ' ~ today) ~ ' - ([0-9]+)(?![0-9_])' ~ after -%}
     {%- set known = [days, calendar_days, before ~ 'occurred_at <= ' ~ now ~ after] | join('|') -%}
     {%- set rest = modules.re.sub(known, '', sql) -%}
     {%- if as_of() in rest -%}

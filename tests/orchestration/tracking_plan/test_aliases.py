@@ -39,6 +39,10 @@ def test_spellings_of_one_alias_may_mean_one_event() -> None:
         ("alias,event\n!,Ping\n", f"line 2, alias: '!'; {A_NAME}"),
         ("alias,event\na,b\na,b\n", f"line 3, alias: 'a' is 'b' by line 2; {ONE_ROW}"),
         ("alias,event\na b,b\nA_B,c\n", f"line 3, alias: 'A_B' is 'b' by line 2; {ONE_ROW}"),
+        (
+            "alias,event\nbuy,bought\nBought,Paid\n",
+            "line 2, event: 'bought' is itself an alias, by line 3",
+        ),
         ("", "line 1, alias: the column is missing"),
     ],
 )
