@@ -318,6 +318,11 @@ DUE = "(select max(occurred_at) from (select last_event_at as occurred_at) as du
         (ABANDONED, EXITS, "What needs more is for a model that reads user_facts"),
         (DUE, EXITS, "nothing else may be called occurred_at"),
         (
+            "(select count(*) from events)",
+            EXITS,
+            "found: count_star(), without group by (in user_activity)",
+        ),
+        (
             "0",
             f"select *, reset_at as occurred_at from ({EXITS}) as exits",
             "of_users names streak_resets, which has a column occurred_at",
