@@ -53,7 +53,8 @@ def _checked(listed: Listed, problems: list[Problem]) -> list[tuple[str, str]]:
         given.add(alias)
     for line, named in listed:
         key = event_key(named["event"])
-        if key in meant and key != event_key(named["alias"]):
-            said = f"{named['event']!r} is itself an alias, by line {meant[key][0]}; accepted: "
+        first, other = meant.get(key, (line, named["event"]))
+        if event_key(other) != key:
+            said = f"{named['event']!r} is itself an alias, by line {first}; accepted: "
             problems.append(Problem(line, "event", f"{said}the name under which the event counts"))
     return [(named["alias"], named["event"]) for _, named in listed]

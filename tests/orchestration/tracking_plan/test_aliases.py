@@ -29,6 +29,11 @@ def test_spellings_of_one_alias_may_mean_one_event() -> None:
     assert len(parse_aliases(rows, FILE)) == 2
 
 
+def test_a_name_may_be_given_for_itself() -> None:
+    rows = b"alias,event\norder_completed,Order Completed\ncheckout_done,Order Completed\n"
+    assert len(parse_aliases(rows, FILE)) == 2
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
