@@ -153,7 +153,7 @@ class Iterable:
         """Return None: profiles and events need nothing beforehand."""
         return None
 
-    def encode(self, kind: Kind, rows: Sequence[Row], context: Context) -> Request:  # noqa: ARG002
+    def encode(self, kind: Kind, rows: Sequence[Row], context: Context) -> Request:  # noqa: ARG002 - contract
         """Frame users or events; an event gets its id and createdAt (unix seconds) in front."""
         path = self.endpoints[kind].path
         create = f'"createNewFields":{self._create}'

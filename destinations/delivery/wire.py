@@ -39,7 +39,7 @@ class OneByOne:
         """Make the call and keep its answer."""
         self._done.append((number, self.transport.send(request, timeout=timeout)))
 
-    def finished(self, seconds: float | None) -> tuple[int, Response | Failed] | None:  # noqa: ARG002
+    def finished(self, seconds: float | None) -> tuple[int, Response | Failed] | None:  # noqa: ARG002 - as `Wire` asks
         """Return the answer that came first."""
         return self._done.pop(0) if self._done else None
 
